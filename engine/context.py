@@ -1,0 +1,91 @@
+"""The whole world of a node: everything it may use comes through its context, so a test or a replay can give it all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.providers.base import Message
+
+if TYPE_CHECKING:
+    from engine.flow import Node
+    from engine.http import HttpClient
+    from engine.spec import NodeResult
+
+
+class History(Protocol):
+    """The stored conversation of one (flow, session)."""
+
+    async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
+        """Oldest first; `last` keeps that many of the newest. `session_id` overrides the run's own."""
+        ...
+
+
+class Credentials(Protocol):
+    """The secrets of the flow's workspace."""
+
+    async def resolve(self, credential_id: str) -> Mapping[str, str]:
+        """Its fields in clear. Raises NodeInputError if there is no such credential in the workspace."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the host lends to one run."""
+
+    http: HttpClient
+    history: History
+    credentials: Credentials
+    clock: Clock
+    random: Random
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the caller asked for. `history` comes with the request and is put before the stored messages."""
+
+    question: str
+    chat_id: str
+    session_id: str
+    chatflow_id: str = ""
+    form: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Message, ...] = ()
+    images: tuple[str, ...] = ()
+    is_streaming: bool = False  # False: nobody watches tokens, so models are called without streaming
+
+
+@dataclass(slots=True)
+class NodeContext:
+    """One node's view of its run. The runner makes one for each execution of a node."""
+
+    node: Node
+    request: RunRequest
+    world: World
+    is_last: bool  # the node has no successors: what it says is the answer, so its tokens are streamed
+    state: Mapping[str, Any]  # a copy: change it through NodeResult.state
+    messages: Sequence[Message]  # the run's messages so far, oldest first
+    past: Sequence[Message]  # stored messages of the session, oldest first (AgentFlow v2)
+    emit_token: Callable[[str], None]
+    emit_thinking: Callable[[str, float | None], None]
+    emit_tools_called: Callable[[Sequence[Mapping[str, Any]]], None]
+    emit_tools_used: Callable[[Sequence[Mapping[str, Any]]], None]
+    build: Callable[[str, Mapping[str, Any]], Awaitable[NodeResult]]  # a component by name: a v2 node's model, tool ...
+    resolve: Callable[[Any], Any]  # {{ references }} in a value, with this node's scope
+
+    @property
+    def streams(self) -> bool:
+        """Whether tokens of this node reach somebody as they come."""
+        return self.is_last and self.request.is_streaming

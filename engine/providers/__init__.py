@@ -1,0 +1,1 @@
+"""Vendors: one file each, all behind the protocols of `base`."""

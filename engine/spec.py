@@ -1,0 +1,101 @@
+"""Node types as data: what the editor, the catalogue, the validator and the docs read, and the function that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.providers.base import Message, Usage
+
+if TYPE_CHECKING:
+    from engine.context import NodeContext
+
+# Kinds that are filled in on the node itself. Any other kind names the base class that an edge must bring:
+# then the parameter is an anchor.
+FIELD_KINDS = frozenset(
+    "asyncOptions asyncMultiOptions options multiOptions array datagrid string number boolean password json code date"
+    " file folder tabs conditionFunction timePicker weekDaysPicker monthDaysPicker datePicker credential".split()
+)
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One input of a node type."""
+
+    name: str
+    kind: str
+    label: str = ""
+    default: Any = None
+    optional: bool = False
+    help: str = ""
+    options: tuple[str, ...] = ()
+    fields: tuple[Param, ...] = ()  # kind `array`: the columns of one item
+    is_list: bool = False  # an anchor that takes several edges
+    variables: bool = False  # `acceptVariable`: {{ references }} are resolved before the node runs
+
+    @property
+    def is_anchor(self) -> bool:
+        return self.kind not in FIELD_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A node type. `name` is what exported flows carry: never rename one, raise its version."""
+
+    name: str
+    label: str
+    version: float
+    category: str
+    base_classes: tuple[str, ...] = ()
+    help: str = ""
+    params: tuple[Param, ...] = ()
+    outputs: tuple[str, ...] = ()  # selectable outputs of a classic node; the first is the default
+    credentials: tuple[str, ...] = ()  # names of the credential kinds it takes
+    role: Literal["component", "ending", "step", "start", "note"] = "step"
+    # component: builds a value for others (a model, a memory); ending: a chain or agent that a classic flow may end in;
+    # step, start: AgentFlow v2; note: never runs
+    is_decision: bool = False  # only the output handles in NodeResult.taken are followed
+
+    def param(self, name: str) -> Param | None:
+        return next((p for p in self.params if p.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Asks the runner to stop here until somebody answers; `action` is shown to them as it is."""
+
+    text: str
+    action: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What running a node gives.
+
+    `output` is what references and the trace see, `value` what edges of a classic graph carry (a model, a chain, a
+    text). `state` entries are merged over the run's state; `messages` are appended to the run's messages.
+    """
+
+    output: Mapping[str, Any] = field(default_factory=dict)
+    value: Any = None
+    input: Any = None  # what the trace shows as the node's input; None: its resolved inputs
+    state: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    taken: frozenset[int] | None = None  # a decision's outcome: the output indexes that are followed
+    jump_to: str | None = None  # a loop: run that node again, whatever its joins say
+    pause: Pause | None = None
+
+
+NodeRun = Callable[["NodeContext", Inputs], Awaitable[NodeResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """A spec and the function that runs it."""
+
+    spec: NodeSpec
+    run: NodeRun
