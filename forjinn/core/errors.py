@@ -1,0 +1,108 @@
+"""What an API call can be refused with, and the one shape in which every refusal is told.
+
+AppError(message): has `status`, and a stable `code` that clients switch on
+├── BadRequest 400            ├── NotFound 404            ├── PreconditionFailed 412
+├── Unauthenticated 401       ├── MethodNotAllowed 405    ├── PayloadTooLarge 413
+├── Forbidden 403             ├── Conflict 409            └── Unavailable 503
+
+The body is `{"message": ..., "code": ..., "requestId": ...}`, whoever found the fault: a service, the framework or
+the database (`refusals.py` translates). Messages name the thing and the way out, and never carry a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+AUTH_CHALLENGE = 'Bearer realm="api"'
+DATABASE_AWAY = "Unavailable for the moment: the database cannot be reached"
+
+
+class AppError(Exception):
+    """A refusal that the caller can understand. `retry_after_s` is set where trying again later makes sense."""
+
+    status = 500
+    code = "internal"
+    retry_after_s: int | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(AppError):
+    status = 400
+    code = "bad_request"
+
+
+class Unauthenticated(AppError):
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(AppError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(AppError):
+    """There is no such thing, or it is somebody else's: the two look alike."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(AppError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class Conflict(AppError):
+    status = 409
+    code = "conflict"
+
+
+class PreconditionFailed(AppError):
+    status = 412
+    code = "precondition_failed"
+
+
+class PayloadTooLarge(AppError):
+    status = 413
+    code = "payload_too_large"
+
+
+class Unavailable(AppError):
+    """A part that the answer needs is away for the moment."""
+
+    status = 503
+    code = "unavailable"
+    retry_after_s = 2
+
+
+def error_response(exc: AppError, request: HttpRequest) -> HttpResponse:
+    """The refusal as an answer, for views that are plain Django."""
+    return HttpResponse(
+        orjson.dumps(error_body(exc, request)),
+        content_type="application/json",
+        status=exc.status,
+        headers=error_headers(exc),
+    )
+
+
+def error_body(error: AppError, request: Any) -> dict[str, str]:
+    body = {"message": error.message, "code": error.code}
+    if request_id := getattr(request, "request_id", ""):
+        body["requestId"] = request_id
+    return body
+
+
+def error_headers(error: AppError) -> dict[str, str]:
+    headers = {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = AUTH_CHALLENGE
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    return headers

@@ -1,0 +1,77 @@
+"""Input fields that take no value for another's: a number is no text, and "true" is no boolean."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from rest_framework import serializers
+
+REQUIRED = {"required": "required", "null": "must not be null", "blank": "must not be empty"}
+KINDS = {dict: "an object", list: "an array", str: "text", bool: "a boolean", int: "a number", float: "a number"}
+
+
+class TextField(serializers.CharField):
+    """Text, kept to the byte; too long a one is told its length."""
+
+    default_error_messages = {**REQUIRED}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(f"expected text, got {KINDS.get(type(data), 'another type')}")
+        if self.max_length is not None and len(data) > self.max_length:
+            raise serializers.ValidationError(f"at most {self.max_length} characters, got {len(data)}")
+        return data
+
+
+class OptionalTextField(TextField):
+    """Text that may be left out; null and "" both unset it, which Python sees as ""."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, allow_blank=True, **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> str:
+        return super().run_validation(data) or ""
+
+
+class JsonTextField(OptionalTextField):
+    """The JSON text of an object, as the editor stores its settings."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            is_object = isinstance(orjson.loads(text), dict)
+        except orjson.JSONDecodeError as exc:
+            raise serializers.ValidationError(f"not valid JSON: {exc}") from exc
+        if not is_object:
+            raise serializers.ValidationError("expected JSON text of an object")
+        return text
+
+
+class FlagField(serializers.BooleanField):
+    """true or false."""
+
+    default_error_messages = {**REQUIRED}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError(f"expected true or false, got {KINDS.get(type(data), 'another type')}")
+        return data
+
+
+class ReferenceField(TextField):
+    """The id of another row, or null (or "") for none."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, allow_blank=True, **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> UUID | None:
+        text = super().run_validation(data)
+        try:
+            return UUID(text) if text else None
+        except ValueError:
+            raise serializers.ValidationError("expected an id") from None

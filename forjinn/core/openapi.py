@@ -1,0 +1,82 @@
+"""Plain asynchronous views in the API's schema, and the refusals that every operation shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.schemas.generators import EndpointEnumerator
+
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+Operations = Mapping[str, Mapping[str, Any]]
+
+KEYED: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"apiKeyQuery": []}]
+METHODS = ("get", "put", "post", "delete", "patch")
+ERROR_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "message": {"type": "string", "description": "What is wrong, and the way out."},
+        "code": {"type": "string", "description": "Stable; for programs."},
+        "requestId": {"type": "string"},
+    },
+    "required": ["message"],
+}
+ERROR_RESPONSE = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+
+
+def documented(**operations: Mapping[str, Any]) -> Callable[[ViewT], ViewT]:
+    """Describe a view that Django REST framework does not know: an OpenAPI operation for each method.
+
+    Path parameters come from the route, the need of a key and the shared refusals are filled in (a public operation
+    says `"security": []`):
+    `@documented(post={"operationId": "prediction_create", "requestBody": ..., "responses": ...})`.
+    """
+
+    def decorate(view: ViewT) -> ViewT:
+        view.openapi_operations = operations  # type: ignore[attr-defined]  # found again by `merge_plain_views`
+        return view
+
+    return decorate
+
+
+def merge_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: adds what `documented` describes."""
+    paths: dict[str, Any] = result.setdefault("paths", {})
+    for path, operations in _plain_views(get_resolver().url_patterns):
+        for method, operation in operations.items():
+            parameters = [*_path_parameters(path), *operation.get("parameters", ())]
+            entry = {"tags": _tags(path), "security": KEYED, **operation, "parameters": parameters}
+            paths.setdefault(path, {})[method] = entry
+    result["paths"] = dict(sorted(paths.items()))
+    return result
+
+
+def share_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: every operation may answer in the shape of errors."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Error"] = ERROR_SCHEMA
+    for operations in result["paths"].values():
+        for method in METHODS:
+            if operation := operations.get(method):
+                responses = operation.setdefault("responses", {})
+                responses.setdefault("4XX", {"description": "Refused; the message says why.", **ERROR_RESPONSE})
+                responses.setdefault("503", {"description": "Unavailable for the moment.", **ERROR_RESPONSE})
+    return result
+
+
+def _plain_views(patterns: Sequence[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, Operations]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _plain_views(pattern.url_patterns, route)
+        elif operations := getattr(pattern.callback, "openapi_operations", None):
+            yield EndpointEnumerator().get_path_from_regex(route), operations
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _tags(path: str) -> list[str]:
+    return [path.removeprefix("/api/v1/").split("/")[0]]

@@ -1,0 +1,25 @@
+"""All routes: each app's own below /api/v1, the docs, the administration, the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+PUBLIC: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
+
+urlpatterns = [
+    path("api/v1/", include("chatflows.urls")),
+    path("api/v1/", include("predictions.urls")),
+    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(**PUBLIC), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", **PUBLIC)),
+    path("api/docs/redoc", SpectacularRedocView.as_view(url_name="schema", **PUBLIC)),
+    path("admin/", admin.site.urls),
+    path("", include("predictions.pages")),
+]
+
+handler400 = "forjinn.core.refusals.bad_request"
+handler404 = "forjinn.core.refusals.not_found"
+handler500 = "forjinn.core.refusals.server_error"
