@@ -1,0 +1,1 @@
+"""Tenants: who is in a workspace, and the secrets and variables it holds."""

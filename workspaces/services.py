@@ -1,0 +1,48 @@
+"""Every write to workspaces, and the two reads that runs make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from django.db import transaction
+
+from workspaces.models import Credential, Membership, User, Variable, Workspace
+
+
+@transaction.atomic
+def create_workspace(*, name: str, owner: User) -> Workspace:
+    """A new tenant, with its first member."""
+    workspace = Workspace.objects.create(name=name)
+    add_member(workspace=workspace, user=owner, role=Membership.Role.OWNER)
+    return workspace
+
+
+def add_member(*, workspace: Workspace, user: User, role: Membership.Role) -> Membership:
+    """Put a person into a workspace, or give a member another role."""
+    membership, _ = Membership.objects.update_or_create(workspace=workspace, user=user, defaults={"role": role})
+    return membership
+
+
+def create_credential(*, workspace: Workspace, name: str, kind: str, fields: Mapping[str, str]) -> Credential:
+    """Seal a secret. It can be replaced and used, but never read back through an API."""
+    credential = Credential(workspace=workspace, name=name, kind=kind)
+    credential.close(fields)
+    credential.save()
+    return credential
+
+
+def set_variable(*, workspace: Workspace, name: str, value: str) -> Variable:
+    """Create the variable or give it another value."""
+    variable, _ = Variable.objects.update_or_create(workspace=workspace, name=name, defaults={"value": value})
+    return variable
+
+
+def open_credential(*, workspace_id: UUID, credential_id: str) -> Mapping[str, str]:
+    """A secret's fields in clear, for a run of its own workspace. Raises NotFound, SealBroken."""
+    return Credential.objects.get_for(workspace_id, pk=credential_id).open()
+
+
+def variable_values(workspace_id: UUID) -> dict[str, str]:
+    """The workspace's variables by name."""
+    return dict(Variable.objects.of(workspace_id).values_list("name", "value"))
