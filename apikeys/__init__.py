@@ -1,0 +1,1 @@
+"""API keys: each opens one workspace."""

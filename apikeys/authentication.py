@@ -1,0 +1,41 @@
+"""Who calls: `Authorization: Bearer <key>`, or `?apiKey=<key>` where a header cannot be sent."""
+
+from __future__ import annotations
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from apikeys.records import KeyRecord, find_key
+from forjinn.core.errors import AUTH_CHALLENGE
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Sets `request.auth` to the key's record; its workspace is the caller's. There is no user."""
+
+    def authenticate(self, request: Request) -> tuple[None, KeyRecord] | None:
+        raw = _sent_key(request)
+        if raw is None:
+            raise AuthenticationFailed("API key missing: send Authorization: Bearer <key>")
+        key = find_key(raw)
+        if key is None:
+            # Unknown, revoked, expired and malformed look alike: a difference would confirm a guess.
+            raise AuthenticationFailed("Invalid API key")
+        return None, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return AUTH_CHALLENGE
+
+
+def key_of(request: Request) -> KeyRecord:
+    """The key that an authenticated request came with."""
+    assert isinstance(request.auth, KeyRecord), "only behind ApiKeyAuthentication and HasWorkspace"
+    return request.auth
+
+
+def _sent_key(request: Request) -> str | None:
+    """The header decides alone when it is there: a bad one is not rescued by the query."""
+    if header := request.headers.get("Authorization"):
+        scheme, _, token = header.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+    return request.query_params.get("apiKey")
