@@ -1,0 +1,1 @@
+"""Saved flows and their versions."""

@@ -1,0 +1,147 @@
+"""What a flow's text says of itself, without running it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from forjinn.core.errors import BadRequest
+
+Graph = Mapping[str, Any]
+Node = Mapping[str, Any]
+GraphKind = Literal["CHATFLOW", "MULTIAGENT", "AGENTFLOW"]
+
+MODELS = ("Chat Models", "LLMs")
+MULTI_AGENTS = ("Multi Agents", "Sequential Agents")
+# Which endings of a classic graph can hand on tokens as they come (chains: all but these two).
+SILENT_CHAINS = frozenset({"openApiChain", "vectaraQAChain"})
+STREAMING_AGENTS = frozenset(
+    {
+        "csvAgent",
+        "airtableAgent",
+        "toolAgent",
+        "conversationalRetrievalToolAgent",
+        "openAIToolAgentLlamaIndex",
+        "openAIAssistant",
+    }
+)
+STREAMING_ENGINES = frozenset({"contextChatEngine", "simpleChatEngine", "queryEngine", "subQuestionQueryEngine"})
+
+
+class FlowDataInvalid(BadRequest):
+    """The text is not a flow."""
+
+    code = "flow_data_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFacts:
+    """`start_input_type` is that of an AgentFlow v2's start node, "" for other graphs."""
+
+    start_input_type: str
+    is_streamable: bool
+
+
+def read_graph(text: str) -> Graph:
+    """The graph in a flow's JSON text. Raises FlowDataInvalid, naming what is wrong; node types are not looked at."""
+    try:
+        graph = orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        raise FlowDataInvalid(f"flowData: not valid JSON: {exc}") from exc
+    if not isinstance(graph, dict):
+        raise FlowDataInvalid("flowData: expected JSON text of an object with nodes and edges")
+    for name in ("nodes", "edges"):
+        items = graph.get(name)
+        if not isinstance(items, list):
+            raise FlowDataInvalid(f"flowData: {name} must be an array")
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                raise FlowDataInvalid(f"flowData: {name}[{index}] must be an object")
+    return graph
+
+
+def digest_of(graph: Graph) -> str:
+    """SHA-256 of the canonical JSON: the same for texts that differ in spaces and the order of keys only."""
+    return hashlib.sha256(orjson.dumps(graph, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def facts_of(graph: Graph) -> FlowFacts:
+    nodes = _nodes(graph)
+    start = next((node for node in nodes if node.get("name") == "startAgentflow"), None)
+    input_type = _inputs(start).get("startInputType") if start else ""
+    return FlowFacts(
+        start_input_type=input_type if isinstance(input_type, str) else "",
+        is_streamable=kind_of(graph) != "CHATFLOW" or _is_classic_streamable(graph, nodes),
+    )
+
+
+def kind_of(graph: Graph) -> GraphKind:
+    """Which of the canvas's three kinds of graph this is."""
+    nodes = _nodes(graph)
+    if any(str(node.get("name", "")).endswith("Agentflow") for node in nodes):
+        return "AGENTFLOW"
+    return "MULTIAGENT" if any(node.get("category") in MULTI_AGENTS for node in nodes) else "CHATFLOW"
+
+
+def _is_classic_streamable(graph: Graph, nodes: Sequence[Node]) -> bool:
+    if any(_category(node) == "Output Parsers" for node in nodes):
+        return False
+    models = [node for node in nodes if _category(node) in MODELS]
+    if any(_inputs(node).get("streaming") in (False, "false") for node in models):
+        return False
+    sources = {edge.get("source") for edge in graph["edges"]}
+    endings = [node for node in nodes if node.get("id") not in sources]
+    if any(_outputs(node).get("output") == "EndingNode" for node in endings):
+        return False
+    if any(node.get("name") == "openAIAssistant" for node in endings):
+        return True
+    return bool(models) and any(_ends_in_tokens(node) for node in endings)
+
+
+def _ends_in_tokens(node: Node) -> bool:
+    name = str(node.get("name", ""))
+    match _category(node):
+        case "Chains":
+            return name not in SILENT_CHAINS
+        case "Agents":
+            return name in STREAMING_AGENTS
+        case "Engine":
+            return name in STREAMING_ENGINES
+    return False
+
+
+def _category(node: Node) -> str:
+    """The node's category; generated flows leave it out, and then the name tells."""
+    if category := node.get("category"):
+        return str(category)
+    name = str(node.get("name", ""))
+    if name.startswith("chat"):
+        return "Chat Models"
+    if name.endswith("OutputParser"):
+        return "Output Parsers"
+    endings = {"Chain": "Chains", "Agent": "Agents", "Engine": "Engine"}
+    return next((category for ending, category in endings.items() if name.endswith(ending)), "")
+
+
+def _nodes(graph: Graph) -> list[Node]:
+    """The nodes' own data, each with its id; notes on the canvas are no nodes."""
+    found: list[Node] = []
+    for node in graph["nodes"]:
+        data = node.get("data")
+        if isinstance(data, dict) and node.get("type") != "stickyNote":
+            found.append({**data, "id": node.get("id")})
+    return found
+
+
+def _inputs(node: Node) -> Mapping[str, Any]:
+    inputs = node.get("inputs")
+    return inputs if isinstance(inputs, dict) else {}
+
+
+def _outputs(node: Node) -> Mapping[str, Any]:
+    outputs = node.get("outputs")
+    return outputs if isinstance(outputs, dict) else {}

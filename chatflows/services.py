@@ -1,0 +1,128 @@
+"""Every write to chatflows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import TypedDict, Unpack
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apikeys.models import ApiKey
+from chatflows.flowdata import digest_of, read_graph
+from chatflows.models import Chatflow, ChatflowVersion
+from forjinn.core.errors import BadRequest, NotFound, PreconditionFailed
+
+
+class Changes(TypedDict, total=False):
+    """What may be changed of a flow that exists. "" unsets what is optional."""
+
+    name: str
+    display_name: str
+    description: str
+    category: str
+    deployed: bool
+    is_public: bool
+    apikey_id: UUID | None
+    chatbot_config: str
+    api_config: str
+
+
+class Creation(Changes, total=False):
+    """What a new flow may have from the start; `name` must be there."""
+
+    kind: str
+
+
+@transaction.atomic
+def create_chatflow(*, workspace_id: UUID, author: str, flow_data: str, **fields: Unpack[Creation]) -> Chatflow:
+    """Save a new flow and its first version.
+
+    Raises FlowDataInvalid if the text is not a flow, BadRequest for a key of another workspace.
+    """
+    _check_apikey(workspace_id, fields.get("apikey_id"))
+    now = timezone.now()
+    chatflow = Chatflow(workspace_id=workspace_id, created_at=now, updated_at=now, **fields)
+    chatflow.save(force_insert=True)
+    _add_version(chatflow, flow_data, author=author, now=now)
+    chatflow.save(update_fields=["version"])
+    return chatflow
+
+
+@transaction.atomic
+def update_chatflow(
+    *,
+    workspace_id: UUID,
+    chatflow_id: object,
+    author: str,
+    kinds: Collection[str] = tuple(Chatflow.Kind),
+    flow_data: str | None = None,
+    if_revision: Collection[str] | None = None,
+    **changes: Unpack[Changes],
+) -> Chatflow:
+    """Change what is given and keep the rest. The same text again makes no version; no change at all changes no date.
+
+    `if_revision`: only if the flow is at one of these revisions; PreconditionFailed otherwise. Raises NotFound,
+    FlowDataInvalid, and BadRequest for a key of another workspace.
+    """
+    chatflow = _lock(workspace_id, chatflow_id, kinds, if_revision)
+    if "apikey_id" in changes:
+        _check_apikey(workspace_id, changes["apikey_id"])
+    changed = [name for name, value in changes.items() if getattr(chatflow, name) != value]
+    for name in changed:
+        setattr(chatflow, name, changes[name])  # type: ignore[literal-required]  # the names of `changes` itself
+    now = timezone.now()
+    assert chatflow.version is not None
+    if flow_data is not None and flow_data != chatflow.version.flow_data:
+        _add_version(chatflow, flow_data, author=author, now=now)
+        changed.append("version")
+    if changed:
+        chatflow.updated_at = now
+        chatflow.save(update_fields=[*changed, "updated_at"])
+    return chatflow
+
+
+@transaction.atomic
+def delete_chatflow(
+    *,
+    workspace_id: UUID,
+    chatflow_id: object,
+    kinds: Collection[str] = tuple(Chatflow.Kind),
+    if_revision: Collection[str] | None = None,
+) -> None:
+    """Delete a flow for good, with its versions and all that its runs left. Raises NotFound, PreconditionFailed."""
+    _lock(workspace_id, chatflow_id, kinds, if_revision).delete()
+
+
+def _lock(
+    workspace_id: UUID, chatflow_id: object, kinds: Collection[str], if_revision: Collection[str] | None
+) -> Chatflow:
+    rows = Chatflow.objects.of_kinds(kinds).select_related("version").select_for_update(of=("self",))
+    chatflow = rows.get_for(workspace_id, pk=chatflow_id)
+    if if_revision is not None and chatflow.revision not in if_revision:
+        raise PreconditionFailed("The chatflow has been changed since it was read: read it again, then repeat")
+    return chatflow
+
+
+def _add_version(chatflow: Chatflow, flow_data: str, *, author: str, now: datetime) -> None:
+    latest = chatflow.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    chatflow.version = ChatflowVersion.objects.create(
+        chatflow=chatflow,
+        number=latest + 1,
+        flow_data=flow_data,
+        digest=digest_of(read_graph(flow_data)),
+        author=author,
+        created_at=now,
+    )
+
+
+def _check_apikey(workspace_id: UUID, apikey_id: UUID | None) -> None:
+    """A neighbour's key is as unknown as one that does not exist."""
+    if apikey_id is None:
+        return
+    try:
+        ApiKey.objects.get_for(workspace_id, pk=apikey_id)
+    except NotFound:
+        raise BadRequest(f"apikeyid: no API key {apikey_id} in this workspace") from None

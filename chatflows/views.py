@@ -1,0 +1,195 @@
+"""Chatflows over HTTP, and agentflows: the same flows, seen through the four agent kinds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.utils.http import parse_etags
+from django_filters import ChoiceFilter, FilterSet
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apikeys.authentication import key_of
+from apikeys.models import ApiKey, hash_key
+from chatflows import services
+from chatflows.models import Chatflow
+from chatflows.serializers import (
+    AGENT_KINDS,
+    KINDS,
+    LISTED,
+    AgentflowCreateSerializer,
+    ChatflowCreateSerializer,
+    ChatflowSerializer,
+    ChatflowUpdateSerializer,
+    KeyMetadataSerializer,
+    ListedChatflowSerializer,
+)
+from forjinn.core.errors import BadRequest, NotFound
+from forjinn.core.pagination import page_of
+from forjinn.core.refusals import first_problem
+
+PAGE = [OpenApiParameter("page", int), OpenApiParameter("limit", int)]
+IF_MATCH = OpenApiParameter("If-Match", str, "header", description="The ETag that was read.")
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, "header", description="The ETag that is at hand.")
+AFFECTED = OpenApiResponse({"type": "object", "properties": {"affected": {"type": "integer"}}})
+
+
+def kind_choice(kinds: tuple[str, ...]) -> ChoiceFilter:
+    message = f"expected one of {', '.join(kinds)}; got '%(value)s'"
+    return ChoiceFilter(
+        field_name="kind", choices=[(kind, kind) for kind in kinds], error_messages={"invalid_choice": message}
+    )
+
+
+# The library has no types.
+class KindFilter(FilterSet):  # type: ignore[misc]
+    """`?type=`: one of the kinds of flow."""
+
+    type = kind_choice(KINDS)
+
+
+class AgentKindFilter(FilterSet):  # type: ignore[misc]
+    """`?type=`: one of the agent kinds."""
+
+    type = kind_choice(AGENT_KINDS)
+
+
+class ChatflowsView(APIView):
+    """The flows of the key's workspace."""
+
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    filter_class: ClassVar[type[FilterSet]] = KindFilter
+    create_serializer: ClassVar[type[ChatflowCreateSerializer]] = ChatflowCreateSerializer
+
+    @extend_schema(
+        parameters=[OpenApiParameter("type", str, enum=KINDS), *PAGE],
+        responses=ListedChatflowSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        flows = Chatflow.objects.of(key_of(request).workspace_id).newest_first()
+        if self.kinds != KINDS:
+            flows = flows.of_kinds(self.kinds)
+        chosen = self.filter_class(request.query_params, queryset=flows)
+        if not chosen.is_valid():
+            raise BadRequest(first_problem(chosen.errors))
+        page, headers = page_of(chosen.qs.values(*LISTED), request)
+        return Response([ListedChatflowSerializer().to_representation(row) for row in page], headers=headers)
+
+    @extend_schema(request=ChatflowCreateSerializer, responses={200: ChatflowSerializer})
+    def post(self, request: Request) -> Response:
+        form = self.create_serializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        chatflow = services.create_chatflow(
+            workspace_id=key_of(request).workspace_id, author=key_of(request).name, **form.validated_data
+        )
+        return _whole(chatflow)
+
+
+class ChatflowView(APIView):
+    """One flow."""
+
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+
+    @extend_schema(parameters=[IF_NONE_MATCH], responses={200: ChatflowSerializer, 304: None})
+    def get(self, request: Request, chatflow_id: str) -> Response:
+        flows = Chatflow.objects.of_kinds(self.kinds).select_related("version")
+        chatflow = flows.get_for(key_of(request).workspace_id, pk=chatflow_id)
+        known = [tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))]
+        if "*" in known or _etag(chatflow) in known:
+            return Response(status=304, headers={"ETag": _etag(chatflow)})
+        return _whole(chatflow)
+
+    @extend_schema(parameters=[IF_MATCH], request=ChatflowUpdateSerializer, responses=ChatflowSerializer)
+    def put(self, request: Request, chatflow_id: str) -> Response:
+        form = ChatflowUpdateSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        chatflow = services.update_chatflow(
+            workspace_id=key_of(request).workspace_id,
+            chatflow_id=chatflow_id,
+            author=key_of(request).name,
+            kinds=self.kinds,
+            if_revision=_expected(request),
+            **form.validated_data,
+        )
+        return _whole(chatflow)
+
+    @extend_schema(parameters=[IF_MATCH], responses={200: AFFECTED})
+    def delete(self, request: Request, chatflow_id: str) -> Response:
+        services.delete_chatflow(
+            workspace_id=key_of(request).workspace_id,
+            chatflow_id=chatflow_id,
+            kinds=self.kinds,
+            if_revision=_expected(request),
+        )
+        return Response({"affected": 1})
+
+
+class AgentflowsView(ChatflowsView):
+    """The agent flows of the key's workspace."""
+
+    kinds = AGENT_KINDS
+    filter_class = AgentKindFilter
+    create_serializer = AgentflowCreateSerializer
+
+    @extend_schema(parameters=[OpenApiParameter("type", str, enum=AGENT_KINDS), *PAGE])
+    def get(self, request: Request) -> Response:
+        return super().get(request)
+
+    @extend_schema(request=AgentflowCreateSerializer, responses={200: ChatflowSerializer})
+    def post(self, request: Request) -> Response:
+        return super().post(request)
+
+
+class AgentflowView(ChatflowView):
+    """One agent flow; a flow of another kind is not found here."""
+
+    kinds = AGENT_KINDS
+
+
+class ChatflowsOfKeyView(APIView):
+    """What a raw key is for: the flows tied to it, or the key's own data."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("keyonly", str, description="Given at all: the key's data instead.")],
+        responses={
+            200: PolymorphicProxySerializer(
+                component_name="FlowsOrKey",
+                serializers=[ChatflowSerializer(many=True), KeyMetadataSerializer],
+                resource_type_field_name=None,
+            )
+        },
+    )
+    def get(self, request: Request, raw_key: str) -> Response:
+        key = _named_key(request, raw_key)
+        if "keyonly" in request.query_params:
+            return Response(KeyMetadataSerializer().to_representation(key))
+        flows = Chatflow.objects.of(key.workspace_id).filter(apikey=key).select_related("version").newest_first()
+        page, headers = page_of(flows, request)
+        return Response([ChatflowSerializer().to_representation(flow) for flow in page], headers=headers)
+
+
+def _named_key(request: Request, raw_key: str) -> ApiKey:
+    try:
+        return ApiKey.objects.get_for(key_of(request).workspace_id, digest=hash_key(raw_key), revoked_at=None)
+    except NotFound:
+        # The raw key is not repeated: errors are logged by clients.
+        raise NotFound("API key not found in this workspace") from None
+
+
+def _whole(chatflow: Chatflow) -> Response:
+    body = ChatflowSerializer().to_representation(chatflow)
+    return Response(body, headers={"ETag": _etag(chatflow)})
+
+
+def _etag(chatflow: Chatflow) -> str:
+    return f'"{chatflow.revision}"'
+
+
+def _expected(request: Request) -> list[str] | None:
+    """The revisions that If-Match allows; None without the header, and for `*`, which any flow matches."""
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    return [tag.strip('"') for tag in parse_etags(header) if not tag.startswith("W/")]
