@@ -133,7 +133,10 @@ class AgentflowsView(ChatflowsView):
     filter_class = AgentKindFilter
     create_serializer = AgentflowCreateSerializer
 
-    @extend_schema(parameters=[OpenApiParameter("type", str, enum=AGENT_KINDS), *PAGE])
+    @extend_schema(
+        parameters=[OpenApiParameter("type", str, enum=AGENT_KINDS), *PAGE],
+        responses=ListedChatflowSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         return super().get(request)
 
@@ -158,6 +161,7 @@ class ChatflowsOfKeyView(APIView):
                 component_name="FlowsOrKey",
                 serializers=[ChatflowSerializer(many=True), KeyMetadataSerializer],
                 resource_type_field_name=None,
+                many=False,
             )
         },
     )

@@ -39,9 +39,7 @@ class WorkspaceScoped(models.Model):
 
     # No accessor on Workspace: it would be a second way in, beside `get_for`. No index of its own either: the lists'
     # composite indexes begin with this column.
-    workspace = models.ForeignKey(
-        "workspaces.Workspace", on_delete=models.CASCADE, related_name="+", db_index=False, editable=False
-    )
+    workspace = models.ForeignKey("workspaces.Workspace", on_delete=models.CASCADE, related_name="+", db_index=False)
 
     objects: ClassVar[Any] = ScopedQuerySet.as_manager()
 

@@ -1,0 +1,47 @@
+"""Flows for operators: what there is, who saved which version, and the switches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin, TabularInline
+
+from chatflows.models import Chatflow, ChatflowVersion
+
+
+class VersionInline(TabularInline):  # type: ignore[misc]  # unfold has no types
+    model = ChatflowVersion
+    fields = readonly_fields = ("number", "digest", "author", "created_at")
+    ordering = ("-number",)
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("flow_data")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Chatflow)
+class ChatflowAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    list_display = ("name", "kind", "workspace", "deployed", "is_public", "updated_at")
+    list_filter = ("kind", "deployed", "is_public")
+    list_select_related = ("workspace",)
+    search_fields = ("name", "=id")
+    show_full_result_count = False
+    readonly_fields = ("id", "workspace", "kind", "created_at", "updated_at")
+    autocomplete_fields = ("apikey",)
+    inlines = (VersionInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # A flow is drawn or imported, not typed into a form.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Chatflow, form: ModelForm[Chatflow], change: bool) -> None:
+        obj.updated_at = timezone.now()
+        super().save_model(request, obj, form, change)
