@@ -143,14 +143,17 @@ class RecordCache(Generic[K, R]):
     def _load_and_keep(self, key: K) -> R | None:
         """Load, and keep unless something was announced meanwhile: what was read may be the state before that."""
         drops, loaded_at = self._drops, time.monotonic()
-        # Where no request begins and ends (a worker), nobody else would notice a connection that has died.
-        close_old_connections()
+        is_in_transaction = transaction.get_connection().in_atomic_block
         try:
+            if not is_in_transaction:
+                # Where no request begins and ends (a worker), nobody else would notice a connection that has died.
+                close_old_connections()
             record = self._load(key)
         except (OperationalError, InterfaceError) as exc:
             raise Unavailable(DATABASE_AWAY) from exc
         with self._lock:
-            if self._drops == drops:
+            # What a transaction sees may never be committed.
+            if self._drops == drops and not is_in_transaction:
                 self._keep(key, _Entry(record, loaded_at))
         return record
 

@@ -1,0 +1,10 @@
+"""Django's entry for the project itself."""
+
+from django.apps import AppConfig
+
+
+class ForjinnConfig(AppConfig):
+    name = "forjinn"
+
+    def ready(self) -> None:
+        from forjinn import checks  # noqa: F401  # registers them
