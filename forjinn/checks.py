@@ -1,0 +1,104 @@
+"""System checks: each names what is misconfigured, and the fix. Every command runs them before it starts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+WEAK = 32  # characters; what our own first start generates is longer
+
+
+@register
+def check_services(**_: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
+    if not settings.DATABASE_URL:
+        problems.append(
+            Error(
+                "DATABASE_URL is not set, and no embedded PostgreSQL is running.",
+                hint="Set DATABASE_URL=postgresql://user:password@host/name, or start everything with `make run`.",
+                id="forjinn.E001",
+            )
+        )
+    if not settings.REDIS_URL:
+        problems.append(
+            Error(
+                "REDIS_URL is not set, and no embedded Redis is running.",
+                hint="Set REDIS_URL=redis://host:6379/0, or start everything with `make run`.",
+                id="forjinn.E002",
+            )
+        )
+    return problems
+
+
+@register
+def check_secrets(**_: Any) -> list[CheckMessage]:
+    """Outside production the embedded state supplies secrets of its own; in production nothing is made up."""
+    problems: list[CheckMessage] = [
+        Error(f"{name} is {problem}.", hint=f"Set {name} (or {name}_FILE): `{make}`.", id=f"forjinn.{check_id}")
+        for name, value, make, check_id in (
+            ("SECRET_KEY", settings.SECRET_KEY, "openssl rand -base64 48", "E003"),
+            ("API_KEY_PEPPER", settings.API_KEY_PEPPER, "openssl rand -base64 48", "E004"),
+        )
+        if (problem := _weakness(value))
+    ]
+    if not settings.ENCRYPTION_KEYS or not all(map(_is_fernet_key, settings.ENCRYPTION_KEYS)):
+        problems.append(
+            Error(
+                "ENCRYPTION_KEYS must hold at least one key, and 32 bytes in URL-safe base64 each, comma-separated.",
+                hint="Make one: `openssl rand -base64 32 | tr '+/' '-_'`. The first seals; keep old ones behind it.",
+                id="forjinn.E005",
+            )
+        )
+    return problems
+
+
+@register
+def check_log_level(**_: Any) -> list[CheckMessage]:
+    if settings.LOG_LEVEL in logging.getLevelNamesMapping():
+        return []
+    known = ", ".join(name for name in logging.getLevelNamesMapping() if name != "NOTSET")
+    return [Error(f"LOG_LEVEL is '{settings.LOG_LEVEL}'.", hint=f"Use one of {known}.", id="forjinn.E006")]
+
+
+@register
+def check_hosts(**_: Any) -> list[CheckMessage]:
+    if not settings.PRODUCTION or "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [
+        Error(
+            "ALLOWED_HOSTS accepts every host name in production.",
+            hint="Set ALLOWED_HOSTS to the names that this server is reached by, comma-separated.",
+            id="forjinn.E007",
+        )
+    ]
+
+
+@register
+def check_proxy(**_: Any) -> list[CheckMessage]:
+    if not settings.PRODUCTION or settings.SECURE_PROXY_SSL_HEADER or settings.CSRF_TRUSTED_ORIGINS:
+        return []
+    return [
+        Warning(
+            "In production sign-in cookies travel over HTTPS only, but nothing says that a proxy ends HTTPS.",
+            hint="Behind a proxy that sets X-Forwarded-Proto, set TRUST_PROXY=true and CSRF_TRUSTED_ORIGINS.",
+            id="forjinn.W001",
+        )
+    ]
+
+
+def _weakness(value: str) -> str:
+    if not value:
+        return "not set"
+    return "too short" if len(value) < WEAK else ""
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
