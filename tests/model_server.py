@@ -35,6 +35,7 @@ class Request:
     headers: Mapping[str, str]  # names in lower case
     body: Mapping[str, Any]
     query: Mapping[str, str] = field(default_factory=dict)
+    peer: Any = None  # the connection it came by
 
     @property
     def messages(self) -> list[Mapping[str, Any]]:
@@ -143,7 +144,8 @@ class ScriptedModel:
     async def _respond(self, http: web.Request, wire: Wire) -> web.StreamResponse:
         body = orjson.loads(await http.read())
         headers = {name.lower(): value for name, value in http.headers.items()}
-        request = Request(http.path, headers, body, dict(http.query))
+        peer = http.transport.get_extra_info("peername") if http.transport else None
+        request = Request(http.path, headers, body, dict(http.query), peer)
         self.requests.append(request)
         given = self._replies.popleft() if self._replies else self._answer(request)
         reply = Reply(given) if isinstance(given, str) else given

@@ -11,6 +11,13 @@ import orjson
 
 Json = Mapping[str, Any]
 
+# What a content block holds before its first delta.
+ANTHROPIC_EMPTY: Mapping[str, Json] = {
+    "thinking": {"thinking": "", "signature": ""},
+    "text": {"text": ""},
+    "tool_use": {"input": {}},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -176,10 +183,9 @@ def _anthropic_deltas(reply: Reply, block: Json) -> list[Json]:
 def _anthropic_frames(reply: Reply, body: Json) -> Iterator[bytes]:
     opening = {**_anthropic_message(reply, body, []), "stop_reason": None}
     opening["usage"] = {"input_tokens": reply.usage[0], "output_tokens": 0}
-    empty = {"thinking": {"thinking": "", "signature": ""}, "text": {"text": ""}, "tool_use": {"input": {}}}
     yield _anthropic_event("message_start", message=opening)
     for index, block in enumerate(_anthropic_blocks(reply)):
-        start = {**block, **empty[block["type"]]}
+        start = {**block, **ANTHROPIC_EMPTY[block["type"]]}
         yield _anthropic_event("content_block_start", index=index, content_block=start)
         for delta in _anthropic_deltas(reply, block):
             yield _anthropic_event("content_block_delta", index=index, delta=delta)

@@ -1,0 +1,172 @@
+"""Chains: one question to one model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from engine.context import NodeContext
+from engine.errors import NodeError, NodeInputError
+from engine.memories import Memory
+from engine.nodes import values
+from engine.nodes.asking import ask
+from engine.parsers import OutputParser, Unparsable
+from engine.prompts import Prompt
+from engine.providers.base import ChatModel, Completion, Message, Usage
+from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+
+MODERATION = Param(
+    "inputModeration", "Moderation", "Input Moderation", optional=True, is_list=True, help="Refuses harmful questions."
+)
+FRIENDLY = (
+    "The following is a friendly conversation between a human and an AI. The AI is talkative and provides lots of "
+    "specific details from its context. If the AI does not know the answer to a question, it truthfully says it does "
+    "not know."
+)
+CORRECT = "Your answer cannot be used. {problem}\nGive it again, and nothing else, in the form that was asked for."
+
+LLM = NodeSpec(
+    name="llmChain",
+    label="LLM Chain",
+    version=3,
+    category="Chains",
+    base_classes=("LLMChain", "BaseChain", "Runnable"),
+    help="Fills in a prompt and asks a model.",
+    params=(
+        Param("model", "BaseLanguageModel", "Language Model", help="Which model is asked."),
+        Param("prompt", "BasePromptTemplate", "Prompt", help="What it is asked."),
+        Param("outputParser", "BaseLLMOutputParser", "Output Parser", optional=True, help="Makes data of its answer."),
+        MODERATION,
+        Param("chainName", "string", "Chain Name", optional=True, help="A name for people."),
+    ),
+    outputs=("llmChain", "outputPrediction"),
+    role="ending",
+)
+CONVERSATION = NodeSpec(
+    name="conversationChain",
+    label="Conversation Chain",
+    version=3,
+    category="Chains",
+    base_classes=("ConversationChain", "LLMChain", "BaseChain", "Runnable"),
+    help="Talks with somebody and remembers what was said.",
+    params=(
+        Param("model", "BaseChatModel", "Chat Model", help="Which model is asked."),
+        Param("memory", "BaseMemory", "Memory", help="What it remembers."),
+        Param(
+            "chatPromptTemplate",
+            "ChatPromptTemplate",
+            "Chat Prompt Template",
+            optional=True,
+            help="Instead of the system message; its human message must hold {input}.",
+        ),
+        MODERATION,
+        Param(
+            "systemMessagePrompt", "string", "System Message", default=FRIENDLY, optional=True, help="Who it is to be."
+        ),
+    ),
+    role="ending",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain as others use it: a model, and the prompt it is asked with."""
+
+    model: ChatModel
+    prompt: Prompt
+    parser: OutputParser | None = None
+
+
+async def run_llm_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Ask the model, if this is where the flow ends or another node wants the answer; else hand on the chain.
+
+    Raises NodeInputError if the prompt lacks values, NodeError if an answer cannot be parsed.
+    """
+    chain = Chain(inputs["model"], _prompt(inputs), inputs.get("outputParser") or None)
+    if not ctx.is_last and ctx.node.output != "outputPrediction":
+        return NodeResult(value=chain)
+    if chain.parser is None:
+        completion = await ask(ctx, chain.model, _with_images(ctx, chain.prompt.fill(ctx.request.question)))
+        return answer(completion)
+    return await _run_parsed(ctx, chain, chain.parser)
+
+
+async def run_conversation(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Ask the model with the conversation so far between the system message and the question."""
+    memory: Memory = inputs["memory"]
+    past = await memory.load()
+    prompt: Prompt | None = inputs.get("chatPromptTemplate") or None
+    if prompt is None:
+        system = values.text(inputs, "systemMessagePrompt")
+        opening = [Message("system", system)] if system else []
+        messages = [*opening, *past, Message("user", ctx.request.question)]
+    else:
+        *opening, question = prompt.fill(ctx.request.question, **{memory.key: transcript(past)})
+        messages = [*opening, *past, question]
+    return answer(await ask(ctx, inputs["model"], _with_images(ctx, messages)))
+
+
+def answer(completion: Completion) -> NodeResult:
+    """A model's answer as what a chain or an agent gives."""
+    return NodeResult(output={"content": completion.text}, value=completion.text, usage=completion.usage)
+
+
+def transcript(messages: Sequence[Message]) -> str:
+    """A conversation as text, for prompts that hold it in a variable."""
+    speakers = {"user": "Human", "assistant": "Assistant"}
+    return "\n".join(f"{speakers.get(m.role, m.role)}: {m.content}" for m in messages)
+
+
+def _prompt(inputs: Inputs) -> Prompt:
+    prompt = inputs.get("prompt")
+    if not isinstance(prompt, Prompt):
+        raise NodeInputError("An LLM Chain needs a prompt: connect a Prompt Template to it.")
+    return prompt
+
+
+def _with_images(ctx: NodeContext, messages: Sequence[Message]) -> list[Message]:
+    """The images of the request go with the last message; models that may not see images leave them out."""
+    *first, last = messages
+    return [*first, replace(last, images=ctx.request.images) if ctx.request.images else last]
+
+
+async def _run_parsed(ctx: NodeContext, chain: Chain, parser: OutputParser) -> NodeResult:
+    """Nothing is streamed: the answer is of no use before it is whole and read."""
+    prompt = chain.prompt.followed_by(parser.instructions)
+    messages = _with_images(ctx, prompt.fill(ctx.request.question))
+    completion = await chain.model.complete(messages)
+    usage = completion.usage
+    try:
+        parsed = parser.read(completion.text)
+    except Unparsable as exc:
+        if not parser.autofix:
+            raise _unusable(exc) from exc
+        again = [
+            *messages,
+            Message("assistant", completion.text),
+            Message("user", CORRECT.format(problem=exc)),
+        ]
+        completion = await chain.model.complete(again)
+        usage += completion.usage
+        try:
+            parsed = parser.read(completion.text)
+        except Unparsable as still:
+            raise _unusable(still) from still
+    return _parsed_result(ctx, parsed, usage)
+
+
+def _unusable(problem: Unparsable) -> NodeError:
+    return NodeError(f"The model's answer is not what the output parser asks for. {problem}")
+
+
+def _parsed_result(ctx: NodeContext, parsed: Any, usage: Usage) -> NodeResult:
+    shown = f"```json\n{orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()}\n```"
+    if ctx.streams:
+        ctx.emit_token(shown)
+    return NodeResult(output={"content": shown, "json": parsed}, value=parsed, usage=usage)
+
+
+NODES = (NodeType(LLM, run_llm_chain), NodeType(CONVERSATION, run_conversation))

@@ -1,0 +1,85 @@
+"""Reads the loose values of exported inputs: numbers as text, switches as text, JSON as text or as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.context import NodeContext
+from engine.errors import NodeInputError
+from engine.spec import Inputs
+
+
+def text(inputs: Inputs, name: str, default: str = "") -> str:
+    value = inputs.get(name)
+    return default if value is None or value == "" else str(value)
+
+
+def number(inputs: Inputs, name: str) -> float | None:
+    """None if it is not given. Raises NodeInputError for anything that is no number."""
+    value = inputs.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError) as exc:
+        raise NodeInputError(f"{name} must be a number, not {value!r}.") from exc
+
+
+def integer(inputs: Inputs, name: str) -> int | None:
+    value = number(inputs, name)
+    try:
+        return None if value is None else int(value)
+    except (OverflowError, ValueError) as exc:
+        raise NodeInputError(f"{name} must be a whole number, not {inputs[name]!r}.") from exc
+
+
+def flag(inputs: Inputs, name: str, default: bool = False) -> bool:
+    """Older exports carry "true" and "false" as text."""
+    value = inputs.get(name)
+    if value is None or value == "":
+        return default
+    return value.strip().lower() == "true" if isinstance(value, str) else bool(value)
+
+
+def mapping(inputs: Inputs, name: str) -> dict[str, Any]:
+    """A JSON object, given as text or as it is; empty if it is not given. Raises NodeInputError for anything else."""
+    value = _parsed(inputs, name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise NodeInputError(f"{name} must be a JSON object, not {type(value).__name__}.")
+    return dict(value)
+
+
+def items(inputs: Inputs, name: str) -> list[Mapping[str, Any]]:
+    """A JSON list of objects, given as text or as it is. Raises NodeInputError for anything else."""
+    value = _parsed(inputs, name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise NodeInputError(f"{name} must be a JSON list of objects.")
+    return value
+
+
+def _parsed(inputs: Inputs, name: str) -> Any:
+    value = inputs.get(name)
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    try:
+        # Line breaks inside strings are what people paste there; a strict reader refuses them.
+        return json.loads(value, strict=False)
+    except ValueError as exc:
+        raise NodeInputError(f"{name} must be JSON: {exc}.") from exc
+
+
+async def credential(ctx: NodeContext, inputs: Inputs) -> Mapping[str, str]:
+    """The fields of the credential connected to the node; empty if there is none.
+
+    A component that another node configures brings its own in `FLOWISE_CREDENTIAL_ID`.
+    """
+    chosen = inputs.get("FLOWISE_CREDENTIAL_ID") or inputs.get("credential") or ctx.node.credential
+    return await ctx.world.credentials.resolve(str(chosen)) if chosen else {}

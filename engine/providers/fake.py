@@ -1,0 +1,89 @@
+"""A provider without a vendor: deterministic, keyless, scripted. What engine tests run on."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import ProviderError
+from engine.providers.base import (
+    Completion,
+    Message,
+    ModelChunk,
+    TextDelta,
+    ThinkingDelta,
+    ToolCall,
+    ToolSpec,
+    Usage,
+)
+
+Scripted = str | Completion | ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that the model received."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+    streamed: bool = False
+
+
+@dataclass(slots=True)
+class FakeChatModel:
+    """Gives `replies` in order, then repeats what the user said; an error among them is raised. Counts words."""
+
+    replies: Sequence[Scripted] = ()
+    model_name: str = "fake"
+    streaming: bool = True
+    calls: list[Call] = field(default_factory=list)
+    _queue: deque[Scripted] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._queue = deque(self.replies)
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        schema: Mapping[str, Any] | None = None,
+        stop: Sequence[str] = (),
+    ) -> Completion:
+        """See `ChatModel.complete`."""
+        self.calls.append(Call(tuple(messages), tuple(tools), schema, tuple(stop)))
+        return self._reply(messages, stop)
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()
+    ) -> AsyncIterator[ModelChunk]:
+        """See `ChatModel.stream`. A word is a piece."""
+        self.calls.append(Call(tuple(messages), tuple(tools), None, tuple(stop), streamed=True))
+        completion = self._reply(messages, stop)
+        if completion.thinking:
+            yield ThinkingDelta(completion.thinking)
+        for word in re.findall(r"\s*\S+|\s+\Z", completion.text):
+            yield TextDelta(word)
+        yield completion
+
+    def _reply(self, messages: Sequence[Message], stop: Sequence[str]) -> Completion:
+        said = next((m.content for m in reversed(messages) if m.role == "user"), "")
+        reply = self._queue.popleft() if self._queue else f"You said: {said}"
+        if isinstance(reply, ProviderError):
+            raise reply
+        if isinstance(reply, Completion):
+            return reply
+        for text in stop:
+            reply = reply.partition(text)[0]
+        words_in = sum(len(m.content.split()) for m in messages)
+        return Completion(reply, usage=Usage(words_in, len(reply.split())), finish_reason="stop")
+
+
+def calling(name: str, arguments: Mapping[str, Any], *, text: str = "", call_id: str = "call_0") -> Completion:
+    """A scripted reply that calls one tool."""
+    return Completion(text, (ToolCall(call_id, name, arguments),), Usage(1, 1), finish_reason="tool_calls")

@@ -1,0 +1,130 @@
+"""Every OpenAI-compatible chat endpoint: most vendors and all local servers. The hot path of a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from random import Random
+from typing import Any
+
+import orjson
+
+from engine.context import Clock
+from engine.errors import ProviderError
+from engine.http import HttpClient, StreamedAnswer
+from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
+from engine.providers.openai_wire import Deltas, Endpoint, read_completion, request_body
+from engine.providers.refusals import refusal
+
+DONE = b"[DONE]"
+MAX_LINE = 32 * 1024 * 1024  # bytes of one event; more is no chat model
+TRIES = 3
+BACKOFF_BASE_S = 0.5
+BACKOFF_CEILING_S = 8.0
+LONGEST_WAIT_S = 30.0  # a vendor that asks for more is not waited for: the caller is waiting too
+
+
+class OpenAIChatModel:
+    """A chat model behind an OpenAI-compatible endpoint; implements `ChatModel`."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, http: HttpClient, clock: Clock, random: Random, streaming: bool = True
+    ) -> None:
+        self.model_name = str(endpoint.params.get("model", ""))
+        self.streaming = streaming
+        self.endpoint = endpoint
+        self._http = http
+        self._clock = clock
+        self._random = random
+        # Uncompressed: a compressor holds small pieces back.
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **endpoint.headers}
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        schema: Mapping[str, Any] | None = None,
+        stop: Sequence[str] = (),
+    ) -> Completion:
+        """See `ChatModel.complete`."""
+        body = request_body(self.endpoint, messages, tools=tools, schema=schema, stop=stop, stream=False)
+        failures = 0
+        while True:
+            try:
+                return await self._ask(body)
+            except ProviderError as exc:
+                failures += 1
+                if not await self._may_retry(exc, failures):
+                    raise
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()
+    ) -> AsyncIterator[ModelChunk]:
+        """See `ChatModel.stream`."""
+        body = request_body(self.endpoint, messages, tools=tools, schema=None, stop=stop, stream=True)
+        failures = 0
+        while True:
+            has_begun = False
+            try:
+                async for chunk in self._listen(body):
+                    has_begun = True
+                    yield chunk
+                return
+            except ProviderError as exc:
+                failures += 1
+                # After the first piece a retry would say it twice.
+                if has_begun or not await self._may_retry(exc, failures):
+                    raise
+
+    async def _ask(self, body: bytes) -> Completion:
+        at = self.endpoint
+        async with self._http.stream("POST", at.url, headers=self._headers, body=body, patience=at.patience) as answer:
+            await self._check(answer)
+            return read_completion(await answer.read())
+
+    async def _listen(self, body: bytes) -> AsyncIterator[ModelChunk]:
+        at = self.endpoint
+        async with self._http.stream("POST", at.url, headers=self._headers, body=body, patience=at.patience) as answer:
+            await self._check(answer)
+            deltas = Deltas()
+            rest = b""
+            is_done = False
+            while not is_done and (chunk := await answer.chunk()):
+                lines = (rest + chunk if rest else chunk).split(b"\n")
+                rest = lines.pop()
+                for line in lines:
+                    if line[:5] != b"data:":
+                        continue  # blank, a comment that keeps the connection alive, or an event's name
+                    if line[5:].strip() == DONE:
+                        is_done = True
+                    elif (delta := deltas.add(_event(line[5:]))) is not None:
+                        yield delta
+                if len(rest) > MAX_LINE:
+                    raise ProviderError(f"{at.host} sent an event of more than {MAX_LINE} bytes.", retryable=False)
+            if not is_done and not deltas.finish_reason:
+                raise ProviderError(f"The answer of {at.host} broke off before its end.", retryable=True)
+            yield deltas.completion()
+            await answer.drain()
+
+    async def _check(self, answer: StreamedAnswer) -> None:
+        if answer.status != 200:
+            secrets = [value.removeprefix("Bearer ") for value in self.endpoint.headers.values()]
+            raise refusal(
+                self.endpoint.host, answer.status, await answer.read(), headers=answer.headers, secrets=secrets
+            )
+
+    async def _may_retry(self, error: ProviderError, failures: int) -> bool:
+        """Whether to try again, after the due wait: the vendor's own, else full jitter."""
+        asked_s = error.retry_after_s
+        if not error.retryable or failures >= TRIES or (asked_s or 0) > LONGEST_WAIT_S:
+            return False
+        ceiling_s = min(BACKOFF_CEILING_S, BACKOFF_BASE_S * 2**failures)
+        await self._clock.sleep(self._random.uniform(0, ceiling_s) if asked_s is None else asked_s)
+        return True
+
+
+def _event(payload: bytes) -> Any:
+    try:
+        return orjson.loads(payload)
+    except ValueError as exc:
+        raise ProviderError("The model sent an event that is no JSON.", retryable=True) from exc

@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from engine.http import HttpClient
+from tests.engine.node_world import NodeWorld
+from tests.model_server import ScriptedModel
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpClient]:
+    async with HttpClient() as client:
+        yield client
+
+
+@pytest.fixture
+def nodes(http: HttpClient) -> NodeWorld:
+    return NodeWorld(http)
+
+
+@pytest.fixture
+def model() -> Iterator[ScriptedModel]:
+    with ScriptedModel() as running:
+        yield running

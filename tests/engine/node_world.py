@@ -1,0 +1,115 @@
+"""A world for one node: what its context gives it, all in memory except the HTTP client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
+
+from engine.context import NodeContext, RunRequest, World
+from engine.errors import NodeInputError
+from engine.http import HttpClient
+from engine.providers.base import Message
+from engine.spec import NodeResult
+
+
+@dataclass
+class MemoryHistory:
+    """Stored conversations, by session."""
+
+    sessions: dict[str, list[Message]] = field(default_factory=dict)
+    own: str = "s1"
+
+    async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
+        messages = self.sessions.get(session_id or self.own, [])
+        return messages if last is None else messages[-last:]
+
+
+@dataclass
+class MemoryCredentials:
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    async def resolve(self, credential_id: str) -> Mapping[str, str]:
+        if credential_id not in self.kept:
+            raise NodeInputError(f"There is no credential {credential_id!r} in this workspace.")
+        return self.kept[credential_id]
+
+
+@dataclass
+class StillClock:
+    """Stands still unless somebody sleeps, which takes no time."""
+
+    seconds: float = 1_700_000_000.0
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+
+@dataclass
+class Seen:
+    """What a node emitted."""
+
+    tokens: list[str] = field(default_factory=list)
+    thoughts: list[tuple[str, float | None]] = field(default_factory=list)
+    called: list[list[dict[str, Any]]] = field(default_factory=list)
+    used: list[list[dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass
+class NodeWorld:
+    """Build one, change what matters, and take contexts from it."""
+
+    http: HttpClient
+    history: MemoryHistory = field(default_factory=MemoryHistory)
+    credentials: MemoryCredentials = field(default_factory=MemoryCredentials)
+    clock: StillClock = field(default_factory=StillClock)
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def world(self) -> World:
+        return World(self.http, self.history, self.credentials, self.clock, Random(7))
+
+    def context(
+        self,
+        question: str = "hi",
+        *,
+        streams: bool = False,
+        is_last: bool = True,
+        output: str = "",
+        credential: str = "",
+        history: tuple[Message, ...] = (),
+        images: tuple[str, ...] = (),
+    ) -> NodeContext:
+        request = RunRequest(
+            question, chat_id="c1", session_id="s1", history=history, images=images, is_streaming=streams
+        )
+        node = SimpleNamespace(id="node_0", label="Node", name="node", credential=credential, output=output)
+        return NodeContext(
+            node=cast(Any, node),
+            request=request,
+            world=self.world,
+            is_last=is_last,
+            state={},
+            messages=(),
+            past=(),
+            emit_token=self.seen.tokens.append,
+            emit_thinking=lambda text, duration: self.seen.thoughts.append((text, duration)),
+            emit_tools_called=lambda calls: self.seen.called.append([dict(call) for call in calls]),
+            emit_tools_used=lambda tools: self.seen.used.append([dict(tool) for tool in tools]),
+            build=_no_components,
+            resolve=lambda value: value,
+        )
+
+
+async def _no_components(name: str, inputs: Mapping[str, Any]) -> NodeResult:
+    raise AssertionError(f"{name} was not expected to be built")
