@@ -93,8 +93,8 @@ def _is_classic_streamable(graph: Graph, nodes: Sequence[Node]) -> bool:
     models = [node for node in nodes if _category(node) in MODELS]
     if any(_inputs(node).get("streaming") in (False, "false") for node in models):
         return False
-    sources = {edge.get("source") for edge in graph["edges"]}
-    endings = [node for node in nodes if node.get("id") not in sources]
+    sources = {str(edge.get("source")) for edge in graph["edges"]}
+    endings = [node for node in nodes if str(node.get("id")) not in sources]
     if any(_outputs(node).get("output") == "EndingNode" for node in endings):
         return False
     if any(node.get("name") == "openAIAssistant" for node in endings):

@@ -16,6 +16,8 @@ from chatflows.flowdata import FlowDataInvalid, FlowFacts, facts_of, read_graph
 from chatflows.models import Chatflow, ChatflowVersion
 from forjinn.core.records import RecordCache, announce_stale
 
+ALWAYS_STREAMABLE = frozenset({"MULTIAGENT", "AGENTFLOW", "AUTOADK", "AUTOGEN", "CREWAI"})
+
 
 @dataclass(frozen=True, slots=True)
 class FlowRecord:
@@ -65,7 +67,9 @@ def _load(flow_id: UUID) -> FlowRecord | None:
         api_config=_config(flow.api_config),
         digest=flow.version.digest,
         start_input_type=facts.start_input_type,
-        is_streamable=facts.is_streamable and not _is_post_processed(chatbot_config),
+        is_streamable=(
+            (flow.kind in ALWAYS_STREAMABLE or facts.is_streamable) and not _is_post_processed(chatbot_config)
+        ),
     )
 
 

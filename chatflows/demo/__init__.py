@@ -105,11 +105,18 @@ def point_at(model_url: str, flow_data: str) -> str:
     outdated = [
         settings
         for settings in _model_settings(graph)
-        if settings["basepath"] != model_url and urlsplit(settings["basepath"]).hostname in LOOPBACK
+        if settings["basepath"] != model_url and _is_local(settings["basepath"])
     ]
     for settings in outdated:
         settings["basepath"] = model_url
     return orjson.dumps(graph).decode() if outdated else flow_data
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return urlsplit(address).hostname in LOOPBACK
+    except ValueError:
+        return False
 
 
 def _model_settings(graph: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,47 @@
+"""From a raw key to the flows tied to it."""
+
+from __future__ import annotations
+
+from apikeys.services import revoke_api_key
+from tests.cast import Api
+from tests.factories import make_api_key, make_chatflow
+from workspaces.models import Workspace
+
+
+def test_a_raw_key_leads_to_the_flows_tied_to_it(api: Api, workspace: Workspace) -> None:
+    key, raw = make_api_key(workspace)
+    tied = make_chatflow(workspace, apikey_id=key.pk)
+    make_chatflow(workspace)
+
+    flows = api.get(f"/chatflows/apikey/{raw}").json()
+
+    assert [flow["id"] for flow in flows] == [str(tied.pk)]
+    assert flows[0]["apikeyid"] == str(key.pk)
+
+
+def test_keyonly_tells_of_the_key_and_never_the_key(api: Api, workspace: Workspace) -> None:
+    key, raw = make_api_key(workspace, name="widget")
+
+    response = api.get(f"/chatflows/apikey/{raw}?keyonly=true")
+
+    body = response.json()
+    assert (body["id"], body["keyName"], body["prefix"]) == (str(key.pk), "widget", raw[:8])
+    assert body["workspaceId"] == str(workspace.pk)
+    assert raw not in response.content.decode()
+
+
+def test_a_strangers_key_and_no_key_are_told_apart_by_nobody(api: Api, stranger: Workspace) -> None:
+    _, foreign = make_api_key(stranger)
+
+    known, unknown = api.get(f"/chatflows/apikey/{foreign}"), api.get(f"/chatflows/apikey/fj-{'x' * 40}")
+
+    assert known.status_code == unknown.status_code == 404
+    assert known.json()["message"] == unknown.json()["message"]
+    assert foreign not in known.content.decode()
+
+
+def test_a_revoked_key_is_not_found(api: Api, workspace: Workspace) -> None:
+    key, raw = make_api_key(workspace)
+    revoke_api_key(key=key)
+
+    assert api.get(f"/chatflows/apikey/{raw}?keyonly").status_code == 404
