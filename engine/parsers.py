@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
+import regex
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
+PATTERN_S = 0.1  # a pattern that takes longer was made to
 FENCED = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 
 
@@ -26,9 +29,24 @@ class OutputParser:
     autofix: bool = False  # ask the model once more when its answer cannot be read
 
 
+def _check_pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    if not isinstance(value, str):
+        return
+    try:
+        matches = regex.search(pattern, value, timeout=PATTERN_S)
+    except (TimeoutError, regex.error):
+        matches = None
+    if matches is None:
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+# The stubs of jsonschema leave `extend` untyped.
+_Validator = extend(Draft202012Validator, {"pattern": _check_pattern})  # type: ignore[no-untyped-call]
+
+
 def json_parser(schema: Mapping[str, Any], *, autofix: bool) -> OutputParser:
     """Reads JSON that follows a JSON Schema."""
-    validator = Draft202012Validator(schema)
+    validator = _Validator(schema)
 
     def read(answer: str) -> Any:
         value = find_json(answer)

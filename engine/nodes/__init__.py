@@ -1,0 +1,1 @@
+"""Node families: one file each, listed in `engine.registry`."""
