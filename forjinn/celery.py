@@ -1,0 +1,26 @@
+"""The Celery application: the broker between web and workers."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
+
+app = Celery("forjinn")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_default_queue="default",
+    task_ignore_result=True,
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    # A prediction's message is only a wake-up: its worker runs many at once on one loop, so nothing is held back here.
+    worker_prefetch_multiplier=0,
+    broker_connection_retry_on_startup=True,
+    broker_pool_limit=10,
+)
+app.autodiscover_tasks()
+# Worker processes host the loop that runs predictions; it starts before they consume.
+app.steps["worker"].add("predictions.worker:RunLoopStep")

@@ -1,0 +1,72 @@
+"""Typed readers of the environment; no other module reads `os.environ`.
+
+Every reader honours `NAME_FILE`: the value is then the text of that file, as container secrets are handed over.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+
+class EnvError(Exception):
+    """A variable has a value that cannot be read; the message names it and what is expected."""
+
+
+def env_text(name: str, default: str = "") -> str:
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as exc:
+            raise EnvError(f"{name}_FILE: cannot read {path}: {exc.strerror}") from exc
+    return os.environ.get(name, default).strip()
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    text = env_text(name).lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    if not text:
+        return default
+    raise EnvError(f"{name}: expected true or false, got {text!r}")
+
+
+def env_int(name: str, default: int) -> int:
+    text = env_text(name)
+    try:
+        return int(text) if text else default
+    except ValueError as exc:
+        raise EnvError(f"{name}: expected a whole number, got {text!r}") from exc
+
+
+def env_list(name: str, default: tuple[str, ...] = ()) -> list[str]:
+    text = env_text(name)
+    return [part.strip() for part in text.split(",") if part.strip()] if text else list(default)
+
+
+def database_from_url(url: str) -> dict[str, object]:
+    """Django's DATABASES entry for a `postgresql://user:password@host:port/name?option=value` URL.
+
+    Raises EnvError for another scheme or a URL without a database name.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise EnvError(f"DATABASE_URL: not a URL: {exc}") from exc
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise EnvError("DATABASE_URL: expected postgresql://user:password@host:port/name")
+    if not parts.path.strip("/"):
+        raise EnvError("DATABASE_URL: the database name is missing at the end: postgresql://user:password@host:port/name")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(port or ""),
+        "OPTIONS": dict(parse_qsl(parts.query)),
+    }

@@ -1,0 +1,183 @@
+"""Every setting, read once. Defaults run a laptop; production is checked at start by `checks.py`.
+
+`docs/configuration.md` has a line for each variable, and a test holds it to that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forjinn.embedded.state import load_secrets, service_urls
+from forjinn.env import database_from_url, env_bool, env_int, env_list, env_text
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(env_text("FORJINN_VAR") or BASE_DIR / "var")
+
+# What `make run` started, while it runs; the environment's own URLs come first.
+_EMBEDDED = service_urls()
+DATABASE_URL = env_text("DATABASE_URL") or _EMBEDDED.get("DATABASE_URL", "")
+REDIS_URL = env_text("REDIS_URL") or _EMBEDDED.get("REDIS_URL", "")
+MODEL_URL = env_text("MODEL_URL") or _EMBEDDED.get("MODEL_URL", "")
+
+PRODUCTION = env_bool("FORJINN_PRODUCTION", default=False)
+DEBUG = False
+_SECRETS = {} if PRODUCTION else load_secrets()
+SECRET_KEY = env_text("SECRET_KEY") or _SECRETS.get("SECRET_KEY", "")
+# API keys are stored as HMAC-SHA256 under this pepper, credentials sealed with these keys (the first one seals).
+API_KEY_PEPPER = env_text("API_KEY_PEPPER") or _SECRETS.get("API_KEY_PEPPER", "")
+ENCRYPTION_KEYS = env_list("ENCRYPTION_KEYS") or [key for key in [_SECRETS.get("ENCRYPTION_KEY", "")] if key]
+
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", ("*",))
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("TRUST_PROXY", default=False) else None
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "forjinn",
+    "workspaces",
+    "apikeys",
+    "chatflows",
+    "predictions",
+]
+
+# API calls pass only the first three. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
+# every API call up to two hops to a thread.
+MIDDLEWARE = [
+    "forjinn.core.middleware.request_ids",
+    "corsheaders.middleware.CorsMiddleware",
+    "forjinn.core.middleware.pages_only",
+]
+PAGES_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# The admin's own checks look for its middleware in MIDDLEWARE; it is there, one level down.
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410"]
+
+ROOT_URLCONF = "forjinn.urls"
+ASGI_APPLICATION = "forjinn.asgi.application"
+AUTH_USER_MODEL = "workspaces.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "forjinn" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Threads live on from one request to the next (see asgi.py), so their connections may too.
+DATABASES = {
+    "default": {
+        **database_from_url(DATABASE_URL or "postgresql://localhost/forjinn"),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DATABASE_POOL_SIZE = env_int("DATABASE_POOL_SIZE", 8)  # connections of the prediction path, a process
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # served from where the apps keep them: no collectstatic, no STATIC_ROOT
+WHITENOISE_AUTOREFRESH = False
+
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_ALL_ORIGINS = True  # no cookie is read there, so no origin gains anything by it
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Request-Id", "Retry-After", "X-Total-Count"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "if-match",
+    "if-none-match",
+    "last-event-id",
+    "x-request-from",
+]
+
+# Bodies of predictions carry files as data URIs; the field's own default is 50 MB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("MAX_BODY_MB", 50) * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["forjinn.core.permissions.HasWorkspace"],
+    "DEFAULT_RENDERER_CLASSES": ["forjinn.core.renderers.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["forjinn.core.parsers.OrjsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "forjinn.core.refusals.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # ?format= is nobody's business here: there is one format
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Forjinn",
+    "DESCRIPTION": "Chatflows and predictions over HTTP.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "FlowType": "chatflows.serializers.KINDS",
+        "AgentFlowType": "chatflows.serializers.AGENT_KINDS",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "forjinn.core.openapi.merge_plain_views",
+        "forjinn.core.openapi.share_refusals",
+    ],
+}
+
+CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or REDIS_URL
+# How long a caller waits for an answer before it is told to look the execution up.
+PREDICTION_TIMEOUT_S = env_int("PREDICTION_TIMEOUT_S", 180)
+PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once in a worker process
+MEMORY_MAX_MESSAGES = env_int("MEMORY_MAX_MESSAGES", 200)  # the newest of a session that memory nodes may read
+STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished run's events can be replayed
+
+LOG_LEVEL = env_text("LOG_LEVEL", "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"fields": {"()": "forjinn.core.logs.FieldsFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "fields"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+}
+UNFOLD = {"SITE_TITLE": "Forjinn", "SITE_HEADER": "Forjinn"}
