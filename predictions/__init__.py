@@ -1,0 +1,1 @@
+"""One run of a chatflow: its record, its events, its answer."""

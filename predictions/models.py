@@ -1,0 +1,134 @@
+"""A run and what it leaves behind: executions, node runs, chat messages, and the workers that hold runs."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from chatflows.models import Chatflow, ChatflowVersion
+from forjinn.core.ids import uuid7
+from forjinn.core.models import WorkspaceScoped
+
+
+class Execution(WorkspaceScoped):
+    """One run of one version of a chatflow. The row is the truth; the broker and the event stream are speed.
+
+    `attempt` fences: every write of a run names the attempt it belongs to, so a worker that was taken for dead and
+    comes back changes nothing.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "QUEUED"
+        RUNNING = "RUNNING"
+        WAITING = "WAITING"
+        COMPLETED = "COMPLETED"
+        FAILED = "FAILED"
+        CANCELLED = "CANCELLED"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    chatflow = models.ForeignKey(Chatflow, on_delete=models.CASCADE, db_index=False)
+    version = models.ForeignKey(ChatflowVersion, on_delete=models.CASCADE, db_index=False)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    chat_id = models.CharField(max_length=255)
+    session_id = models.CharField(max_length=255)
+    chat_type = models.CharField(max_length=12, default="EXTERNAL")
+    question = models.TextField()
+    request = models.JSONField(default=dict)  # the rest of what was asked: form, history, uploads, leadEmail
+    is_streaming = models.BooleanField(default=False)
+    reply_to = models.CharField(max_length=64, default="")  # channel of the web process whose caller waits
+
+    attempt = models.SmallIntegerField(default=0)
+    worker = models.BigIntegerField(null=True)  # WorkerLease that runs it; no foreign key: leases come and go
+    dispatches = models.SmallIntegerField(default=1)
+    stop_requested = models.BooleanField(default=False)
+
+    created_at = models.DateTimeField(db_default=Now())
+    dispatched_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    output = models.JSONField(null=True)  # the answer's body, as the caller got it
+    error = models.TextField(default="")
+    error_code = models.CharField(max_length=40, default="")
+    input_tokens = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["chatflow", "-id"], name="execution_by_flow"),
+            models.Index(fields=["workspace", "-id"], name="execution_by_workspace"),
+            # The few that are open, however many have ended: what the reaper and the stop call look through.
+            models.Index(
+                fields=["state", "dispatched_at"],
+                name="execution_open",
+                condition=models.Q(state__in=["QUEUED", "RUNNING"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.state}"
+
+
+class NodeRun(models.Model):
+    """One execution of a node within a run, in the order in which results were committed."""
+
+    id = models.BigAutoField(primary_key=True)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, db_index=False, related_name="node_runs")
+    attempt = models.SmallIntegerField()
+    seq = models.IntegerField()
+    node_id = models.CharField(max_length=255)
+    label = models.CharField(max_length=255)
+    status = models.CharField(max_length=12)
+    entry = models.JSONField()  # nodeId, nodeLabel, data, previousNodeIds, status: as the trace shows it
+    duration_ms = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "attempt", "seq"], name="node_run_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_id} {self.status}"
+
+
+class ChatMessage(WorkspaceScoped):
+    """One turn of a conversation. Memory reads these by (chatflow, session), never by session alone."""
+
+    class Role(models.TextChoices):
+        USER = "userMessage"
+        API = "apiMessage"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    chatflow = models.ForeignKey(Chatflow, on_delete=models.CASCADE, db_index=False)
+    execution = models.ForeignKey(Execution, on_delete=models.SET_NULL, null=True)
+    role = models.CharField(max_length=12, choices=Role)
+    content = models.TextField()
+    chat_id = models.CharField(max_length=255)
+    session_id = models.CharField(max_length=255)
+    chat_type = models.CharField(max_length=12)
+    memory_type = models.CharField(max_length=255, default="")
+    lead_email = models.CharField(max_length=254, default="")
+    error = models.TextField(default="")  # why there is no answer; memory skips such turns
+    extra = models.JSONField(default=dict)  # usedTools, sourceDocuments, fileUploads ... as on the wire
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["chatflow", "session_id", "-id"], name="message_by_session"),
+            models.Index(fields=["chatflow", "-id"], name="message_by_flow"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.id}"
+
+
+class WorkerLease(models.Model):
+    """A worker process that may hold runs. Its id is also the key of the advisory lock that it holds while it lives."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=255)  # host and process id, for people
+    started_at = models.DateTimeField(db_default=Now())
+    beat_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.id}"

@@ -1,0 +1,79 @@
+"""The asynchronous connections of the prediction path, one pool a process and event loop.
+
+The ORM would cost a hop to a thread for each statement; these few statements are written by hand instead
+(docs/adr/0004-sql-on-the-hot-path.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import orjson
+from django.conf import settings
+from django.db import connection as django_connection
+from psycopg import AsyncConnection, OperationalError
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+logger = logging.getLogger(__name__)
+
+Connection = AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+T = TypeVar("T")
+# How long a statement may wait for a connection: PostgreSQL restarts in less.
+WAIT_S = 10.0
+
+
+class DatabaseAway(Exception):
+    """PostgreSQL cannot be reached, or went away during the statement."""
+
+
+def open_pool(*, name: str) -> Pool:
+    """A pool that is not open yet: call `await pool.open()` on the loop that will use it."""
+    set_json_dumps(orjson.dumps)
+    set_json_loads(orjson.loads)
+    params: dict[str, Any] = django_connection.get_connection_params()
+    kwargs = {
+        key: value for key, value in params.items() if key not in ("context", "cursor_factory", "prepare_threshold")
+    }
+    return AsyncConnectionPool(
+        kwargs={**kwargs, "autocommit": True, "application_name": f"forjinn {name}"},
+        connection_class=Connection,
+        min_size=1,
+        max_size=settings.DATABASE_POOL_SIZE,
+        timeout=WAIT_S,
+        reconnect_timeout=0,  # never give up: the pool lives as long as its process
+        name=name,
+        open=False,
+    )
+
+
+@contextlib.asynccontextmanager
+async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for a few statements. Raises DatabaseAway."""
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except (OperationalError, PoolTimeout) as exc:
+        raise DatabaseAway(str(exc)) from exc
+
+
+async def patiently(action: Callable[[], Awaitable[T]], *, for_s: float) -> T:
+    """`await action()`, again and again while the database is away, for at most `for_s` seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + for_s
+    pause_s = 0.05
+    while True:
+        try:
+            return await action()
+        except DatabaseAway:
+            if loop.time() + pause_s > deadline:
+                raise
+            logger.warning("database away, trying again", extra={"pause_s": pause_s})
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1.0)

@@ -1,0 +1,201 @@
+"""The statements of a run's life: record, claim, read its memory, settle. Each works on many runs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from engine.providers.base import Message
+from predictions.batching import Batcher
+from predictions.pool import Pool, borrowed
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What the web process writes down before anything else happens."""
+
+    id: UUID
+    workspace_id: UUID
+    chatflow_id: UUID
+    version_id: UUID
+    chat_id: str
+    session_id: str
+    chat_type: str
+    question: str
+    request: Mapping[str, Any]
+    is_streaming: bool
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A run that this worker owns until it settles it; `attempt` is its fence."""
+
+    id: UUID
+    attempt: int
+    workspace_id: UUID
+    chatflow_id: UUID
+    version_id: UUID
+    chat_id: str
+    session_id: str
+    chat_type: str
+    question: str
+    request: Mapping[str, Any]
+    is_streaming: bool
+    reply_to: str
+    stop_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended and what it leaves. `messages` and `node_runs` are rows as `SETTLE` names their columns."""
+
+    id: UUID
+    attempt: int
+    state: str
+    output: Mapping[str, Any] | None
+    error: str
+    error_code: str
+    input_tokens: int
+    output_tokens: int
+    messages: Sequence[Mapping[str, Any]]
+    node_runs: Sequence[Mapping[str, Any]]
+
+
+RECORD = """
+INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id, chat_type,
+    question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
+    input_tokens, output_tokens)
+SELECT id, workspace_id, chatflow_id, version_id, 'QUEUED', chat_id, session_id, chat_type,
+    question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0
+FROM jsonb_to_recordset(%b::jsonb) AS new (id uuid, workspace_id uuid, chatflow_id uuid, version_id uuid, chat_id text,
+    session_id text, chat_type text, question text, request jsonb, is_streaming boolean, reply_to text)
+"""
+
+# Locked in id order and without waiting: two workers that were sent the same runs neither deadlock nor queue up.
+CLAIM = """
+WITH due AS (
+    SELECT id FROM predictions_execution WHERE id = ANY(%b) AND state = 'QUEUED' ORDER BY id FOR UPDATE SKIP LOCKED
+)
+UPDATE predictions_execution run
+SET state = 'RUNNING', attempt = attempt + 1, worker = %b, started_at = clock_timestamp()
+FROM due WHERE run.id = due.id
+RETURNING run.id, attempt, workspace_id, chatflow_id, version_id, chat_id, session_id, chat_type, question, request,
+    is_streaming, reply_to, stop_requested
+"""
+
+HISTORY = """
+SELECT role, content FROM predictions_chatmessage
+WHERE chatflow_id = %b AND session_id = %b AND error = ''
+ORDER BY id DESC LIMIT %b
+"""
+
+SETTLE = """
+WITH outcome AS (
+    SELECT * FROM jsonb_to_recordset(%b::jsonb) AS o (id uuid, attempt int, state text, output jsonb, error text,
+        error_code text, input_tokens int, output_tokens int)
+), settled AS (
+    UPDATE predictions_execution run
+    SET state = o.state, output = o.output, error = o.error, error_code = o.error_code,
+        input_tokens = o.input_tokens, output_tokens = o.output_tokens, finished_at = clock_timestamp()
+    FROM outcome o WHERE run.id = o.id AND run.attempt = o.attempt AND run.state = 'RUNNING'
+    RETURNING run.*
+), said AS (
+    INSERT INTO predictions_chatmessage (id, workspace_id, chatflow_id, execution_id, role, content, chat_id,
+        session_id, chat_type, memory_type, lead_email, error, extra)
+    SELECT m.id, s.workspace_id, s.chatflow_id, s.id, m.role, m.content, s.chat_id, s.session_id, s.chat_type,
+        m.memory_type, m.lead_email, m.error, m.extra
+    FROM jsonb_to_recordset(%b::jsonb) AS m (id uuid, execution_id uuid, role text, content text, memory_type text,
+        lead_email text, error text, extra jsonb)
+    JOIN settled s ON s.id = m.execution_id
+), ran AS (
+    INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, duration_ms)
+    SELECT s.id, s.attempt, n.seq, n.node_id, n.label, n.status, n.entry, n.duration_ms
+    FROM jsonb_to_recordset(%b::jsonb) AS n (execution_id uuid, seq int, node_id text, label text, status text,
+        entry jsonb, duration_ms float8)
+    JOIN settled s ON s.id = n.execution_id
+)
+SELECT id FROM settled
+"""
+
+FLOW_DATA = "SELECT flow_data FROM chatflows_chatflowversion WHERE id = %b"
+
+
+class Store:
+    """The statements over one pool. Every method raises `DatabaseAway` when PostgreSQL cannot be reached."""
+
+    def __init__(self, pool: Pool, *, worker: int = 0) -> None:
+        self.pool = pool
+        self.worker = worker
+        self.claim = Batcher(self._claim)
+        self.settle = Batcher(self._settle)
+
+    async def record_many(self, runs: Sequence[NewRun]) -> None:
+        """Write new runs down, committed when this returns."""
+        async with borrowed(self.pool) as connection:
+            await connection.execute(RECORD, [_json(runs)])
+
+    async def _claim(self, ids: Sequence[UUID]) -> Sequence[ClaimedRun | None]:
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(CLAIM, [list(ids), self.worker])
+            claimed = {row[0]: ClaimedRun(*row) for row in await cursor.fetchall()}
+        return [claimed.pop(run_id, None) for run_id in ids]
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> Sequence[bool]:
+        rows = [
+            {name: getattr(outcome, name) for name in Outcome.__slots__ if name not in ("messages", "node_runs")}
+            for outcome in outcomes
+        ]
+        messages = [{"execution_id": o.id, **row} for o in outcomes for row in o.messages]
+        node_runs = [{"execution_id": o.id, **row} for o in outcomes for row in o.node_runs]
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(SETTLE, [_json(rows), _json(messages), _json(node_runs)])
+            settled = {row[0] for row in await cursor.fetchall()}
+        return [outcome.id in settled for outcome in outcomes]
+
+    async def history(self, chatflow_id: UUID, session_id: str, *, last: int) -> list[Message]:
+        """The newest `last` messages of a session, oldest first."""
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(HISTORY, [chatflow_id, session_id, last])
+            rows = await cursor.fetchall()
+        return [
+            Message(role="user" if role == "userMessage" else "assistant", content=text) for role, text in rows[::-1]
+        ]
+
+    async def flow_data(self, version_id: UUID) -> str:
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(FLOW_DATA, [version_id])
+            row = await cursor.fetchone()
+        if row is None:
+            raise LookupError(f"chatflow version {version_id} is gone")
+        return str(row[0])
+
+
+def _json(rows: Sequence[Any]) -> str:
+    """Rows as JSON text. PostgreSQL's text cannot hold NUL, so it is dropped from what models and tools said."""
+    encoded = orjson.dumps(rows, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    if b"\\u0000" in encoded:
+        encoded = orjson.dumps(_without_nul(orjson.loads(encoded)))
+    return encoded.decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    return str(value)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
