@@ -1,0 +1,67 @@
+"""Orders to running runs: a pub/sub channel that every worker hears, and the database for those that it missed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from predictions.pool import Pool, borrowed
+from predictions.redis import open_subscriber
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "runs:stop"
+
+# A queued run has no worker to tell: it ends here and now.
+REQUEST_STOP = """
+UPDATE predictions_execution
+SET stop_requested = true,
+    state = CASE WHEN state = 'QUEUED' THEN 'CANCELLED' ELSE state END,
+    error = CASE WHEN state = 'QUEUED' THEN 'Flow execution was cancelled' ELSE error END,
+    error_code = CASE WHEN state = 'QUEUED' THEN 'cancelled' ELSE error_code END,
+    finished_at = CASE WHEN state = 'QUEUED' THEN now() ELSE finished_at END
+WHERE chatflow_id = %b AND chat_id = %b AND state IN ('QUEUED', 'RUNNING')
+RETURNING id
+"""
+STOPPED = "SELECT id FROM predictions_execution WHERE id = ANY(%b) AND stop_requested"
+
+
+async def request_stop(pool: Pool, redis: Redis, *, chatflow_id: UUID, chat_id: str) -> int:
+    """Stop what runs in this conversation; returns how many runs were told."""
+    async with borrowed(pool) as connection:
+        rows = await (await connection.execute(REQUEST_STOP, [chatflow_id, chat_id])).fetchall()
+    # Without Redis the workers find the request in the database, within their beat.
+    with contextlib.suppress(RedisError, OSError):
+        for (execution_id,) in rows:
+            await redis.publish(CHANNEL, str(execution_id))
+    return len(rows)
+
+
+async def stopped_of(pool: Pool, ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the runs that somebody asked to stop."""
+    if not ids:
+        return []
+    async with borrowed(pool) as connection:
+        rows = await (await connection.execute(STOPPED, [list(ids)])).fetchall()
+    return [row[0] for row in rows]
+
+
+async def read_commands(stop: Callable[[UUID], None]) -> None:
+    """Call `stop` with each run that is to stop, for ever."""
+    subscriber = open_subscriber()
+    while True:
+        try:
+            async with subscriber.pubsub() as pubsub:
+                await pubsub.subscribe(CHANNEL)
+                async for message in pubsub.listen():
+                    if message["type"] == "message":
+                        stop(UUID(message["data"].decode()))
+        except (RedisError, OSError):
+            logger.warning("commands cannot be heard: Redis is away")
+        await asyncio.sleep(0.2)

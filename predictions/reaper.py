@@ -1,0 +1,136 @@
+"""Taking back what dead workers held and what the broker lost.
+
+Every web and worker process looks once a second; an advisory lock lets one of them act. A run of a dead worker starts
+again, unless its caller has already been shown a part of the answer, which a second attempt would contradict: then it
+ends with a clear text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from predictions.dispatch import BrokerAway, dispatch, queue_length
+from predictions.leases import DEAD_AFTER_S, LOCK_SPACE
+from predictions.pool import Connection, DatabaseAway, Pool, borrowed
+from predictions.stream import FIELD, SETTLED, stream_key
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+MAX_ATTEMPTS = 3
+REAPER_LOCK = LOCK_SPACE - 1
+LOST_WORKER = "The worker that ran this prediction stopped before it was done"
+
+# A restart of PostgreSQL frees every lock at once while the workers live: they get some seconds to take theirs again.
+DEAD = """
+SELECT lease.id FROM predictions_workerlease lease
+WHERE lease.beat_at < now() - make_interval(secs => %b)
+   OR (now() - pg_postmaster_start_time() > interval '6 seconds' AND NOT EXISTS (
+        SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+          AND (classid::bigint << 32) + objid::bigint = %b + lease.id))
+"""
+HELD = """
+SELECT id, attempt, is_streaming, stop_requested FROM predictions_execution
+WHERE state = 'RUNNING' AND (worker = ANY(%b)
+   OR NOT EXISTS (SELECT FROM predictions_workerlease lease WHERE lease.id = worker))
+"""
+REQUEUE = """
+UPDATE predictions_execution SET state = 'QUEUED', worker = NULL, dispatches = 1, dispatched_at = now()
+WHERE id = ANY(%b) AND state = 'RUNNING' RETURNING id
+"""
+FAIL = """
+UPDATE predictions_execution
+SET state = CASE WHEN stop_requested THEN 'CANCELLED' ELSE 'FAILED' END, error = %b, error_code = 'worker_lost',
+    finished_at = now(), attempt = attempt + 1
+WHERE id = %b AND state = 'RUNNING' RETURNING state, attempt, reply_to
+"""
+# Lost by the broker, or taken by a worker that died before it claimed them. The pause doubles with each try, so a
+# backlog is not multiplied.
+LOST = """
+UPDATE predictions_execution SET dispatched_at = now(), dispatches = dispatches + 1
+WHERE id IN (
+    SELECT id FROM predictions_execution
+    WHERE state = 'QUEUED' AND dispatched_at < now() - interval '1 second' * least(300, 2 ^ least(dispatches, 9))
+    ORDER BY dispatched_at LIMIT 500 FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
+
+
+class Reaper:
+    """One process's share of looking after open runs."""
+
+    def __init__(self, *, pool: Pool, redis: Redis) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._task = asyncio.create_task(self._reap_forever())
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _reap_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self._reap()
+            except (DatabaseAway, BrokerAway, RedisError, OSError) as exc:
+                logger.warning("open runs not looked after", extra={"error": type(exc).__name__})
+
+    async def _reap(self) -> None:
+        async with borrowed(self._pool) as connection, connection.transaction():
+            cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%b)", [REAPER_LOCK])
+            row = await cursor.fetchone()
+            if not (row and row[0]):
+                return
+            requeued = await self._take_back(connection)
+            lost = await self._find_lost(connection)
+        if due := [*requeued, *lost]:
+            logger.warning("runs dispatched again", extra={"runs": len(due), "of_dead_workers": len(requeued)})
+            await dispatch(self._redis, due)
+
+    async def _take_back(self, connection: Connection) -> Sequence[UUID]:
+        cursor = await connection.execute(DEAD, [DEAD_AFTER_S, LOCK_SPACE])
+        dead = [row[0] for row in await cursor.fetchall()]
+        held = await (await connection.execute(HELD, [dead])).fetchall()
+        restart: list[UUID] = []
+        for execution_id, attempt, is_streaming, stop_requested in held:
+            shown = is_streaming and await self._was_shown(execution_id)
+            if shown or stop_requested or attempt >= MAX_ATTEMPTS:
+                await self._fail(connection, execution_id)
+            else:
+                restart.append(execution_id)
+        if dead:
+            await connection.execute("DELETE FROM predictions_workerlease WHERE id = ANY(%b)", [dead])
+        rows = await (await connection.execute(REQUEUE, [restart])).fetchall() if restart else []
+        return [row[0] for row in rows]
+
+    async def _was_shown(self, execution_id: UUID) -> bool:
+        entries = await self._redis.xrange(stream_key(execution_id), count=200)
+        return any(b'"TokenEmitted"' in fields[FIELD] for _, fields in entries)
+
+    async def _fail(self, connection: Connection, execution_id: UUID) -> None:
+        row = await (await connection.execute(FAIL, [LOST_WORKER, execution_id])).fetchone()
+        if row is None:
+            return
+        state, attempt, reply_to = row
+        settled = {"state": state, "output": None, "error": LOST_WORKER, "error_code": "worker_lost"}
+        payload = orjson.dumps([[SETTLED, settled]])
+        await self._redis.execute_command("XADD", stream_key(execution_id), f"{attempt}-1", FIELD, payload)
+        if reply_to:
+            await self._redis.execute_command(
+                "PUBLISH", reply_to, b"%b %d-1 %b" % (str(execution_id).encode(), attempt, payload)
+            )
+        logger.warning("run ended: its worker is gone", extra={"execution_id": execution_id})
+
+    async def _find_lost(self, connection: Connection) -> Sequence[UUID]:
+        # While messages wait, the runs behind them are not lost but early.
+        if await queue_length(self._redis):
+            return []
+        return [row[0] for row in await (await connection.execute(LOST)).fetchall()]

@@ -1,0 +1,169 @@
+"""Engine events to rows: what a run leaves in the database, and the body of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from engine.events import (
+    Event,
+    NodeFailed,
+    NodeFinished,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    RunStopped,
+    TokenEmitted,
+    ToolsUsed,
+    UsageReported,
+)
+from forjinn.core.ids import uuid7
+from predictions.models import Execution
+from predictions.store import ClaimedRun, Outcome
+
+CANCELLED = "Flow execution was cancelled"
+
+
+class Recorder:
+    """Watches one run's events and says at the end how it went."""
+
+    def __init__(self, run: ClaimedRun) -> None:
+        self._run = run
+        self._user_message_id = uuid7()
+        self._api_message_id = uuid7()
+        self._kind = "CHATFLOW"
+        self._trace: list[Mapping[str, Any]] = []
+        self._node_runs: list[Mapping[str, Any]] = []
+        self._said: list[str] = []
+        self._used_tools: list[Any] = []
+        self._tokens = (0, 0)
+        self._ending: RunFinished | RunStopped | RunFailed | None = None
+
+    def observe(self, event: Event) -> None:
+        """Take note of one event."""
+        match event:
+            case TokenEmitted():
+                self._said.append(event.text)
+            case NodeFinished() | NodeFailed():
+                self._add_node_run(event)
+            case RunStarted():
+                self._kind = event.kind
+            case ToolsUsed():
+                self._used_tools = list(event.tools)
+            case UsageReported():
+                self._tokens = (self._tokens[0] + event.input_tokens, self._tokens[1] + event.output_tokens)
+            case RunFinished() | RunStopped() | RunFailed():
+                self._ending = event
+            case _:
+                pass
+
+    def fail(self, error: str, code: str) -> None:
+        """End the run with an error of ours, not the engine's."""
+        self._ending = RunFailed(seq=0, error=error, code=code)
+
+    def outcome(self) -> Outcome:
+        """What to write, once."""
+        ending = self._ending or RunFailed(seq=0, error="The run ended without an answer", code="no_answer")
+        match ending:
+            case RunFinished():
+                state, error, code = Execution.State.COMPLETED, "", ""
+                text = ending.text
+            case RunStopped():
+                state, error, code = Execution.State.CANCELLED, CANCELLED, "cancelled"
+                text = ending.text or "".join(self._said)
+            case RunFailed():
+                state, error, code = Execution.State.FAILED, ending.error, ending.code
+                text = "".join(self._said)
+        output = self._output(text, ending)
+        return Outcome(
+            id=self._run.id,
+            attempt=self._run.attempt,
+            state=str(state),
+            output=output,
+            error=error,
+            error_code=code,
+            input_tokens=self._tokens[0],
+            output_tokens=self._tokens[1],
+            messages=self._messages(output, error),
+            node_runs=self._node_runs,
+        )
+
+    def _add_node_run(self, event: NodeFinished | NodeFailed) -> None:
+        self._trace.append(event.entry)
+        self._node_runs.append(
+            {
+                "seq": event.seq,
+                "node_id": event.node_id,
+                "label": event.label,
+                "status": event.entry.get("status", "FINISHED"),
+                "entry": event.entry,
+                "duration_ms": event.duration_ms,
+            }
+        )
+
+    def _output(self, text: str, ending: RunFinished | RunStopped | RunFailed) -> dict[str, Any]:
+        run = self._run
+        output: dict[str, Any] = {"text": text, "question": run.question}
+        if isinstance(ending, RunFinished) and ending.json is not None:
+            output["json"] = ending.json
+            if not text:
+                del output["text"]
+        if form := run.request.get("form"):
+            output["form"] = form
+        output |= {
+            "chatId": run.chat_id,
+            "chatMessageId": str(self._api_message_id),
+            "sessionId": run.session_id,
+            "executionId": str(run.id),
+        }
+        if self._kind == "CHATFLOW":
+            output["isStreamValid"] = run.is_streaming
+        else:
+            output["agentFlowExecutedData"] = self._trace
+        if isinstance(ending, RunFinished) and ending.memory_type:
+            output["memoryType"] = ending.memory_type
+        if used := self._tools(ending):
+            output["usedTools"] = used
+        return output
+
+    def _tools(self, ending: RunFinished | RunStopped | RunFailed) -> list[Any]:
+        return list(ending.used_tools) if isinstance(ending, RunFinished) and ending.used_tools else self._used_tools
+
+    def _messages(self, output: Mapping[str, Any], error: str) -> list[dict[str, Any]]:
+        """The two turns. A failed run keeps the question, and says beside the answer's place why there is none."""
+        request = self._run.request
+        common = {"memory_type": output.get("memoryType", ""), "lead_email": request.get("leadEmail", "")}
+        uploads = request.get("uploads")
+        asked = {
+            **common,
+            "id": self._user_message_id,
+            "role": "userMessage",
+            "content": user_content(self._run.question, request),
+            "error": error,
+            "extra": {"fileUploads": uploads} if uploads else {},
+        }
+        extra = {key: output[key] for key in ("usedTools",) if output.get(key)}
+        answered = {
+            **common,
+            "id": self._api_message_id,
+            "role": "apiMessage",
+            "content": output.get("text") or _as_text(output.get("json")),
+            "error": error,
+            "extra": extra,
+        }
+        return [asked, answered]
+
+
+def user_content(question: str, request: Mapping[str, Any]) -> str:
+    """What the conversation shows as the user's turn: the question, or a form's `key: value` lines."""
+    if question or not request.get("form"):
+        return question
+    return "\n".join(f"{key}: {value}" for key, value in request["form"].items())
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return orjson.dumps(value).decode()

@@ -1,0 +1,208 @@
+"""Running what was claimed: the engine between the database and the event stream, on the worker's one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from engine.context import RunRequest, World
+from engine.errors import EngineError, NodeInputError
+from engine.flow import Flow, parse_flow
+from engine.http import HttpClient
+from engine.providers.base import Message
+from engine.registry import Registry
+from engine.runner import Commands, Limits, run_flow
+from forjinn.core.errors import AppError
+from predictions.pool import DatabaseAway, patiently
+from predictions.recorder import Recorder
+from predictions.store import ClaimedRun, Outcome, Store
+from predictions.stream import EventPublisher
+from workspaces.services import open_credential, variable_values
+
+logger = logging.getLogger(__name__)
+
+CACHED_FLOWS = 512
+SETTLE_PATIENCE_S = 60.0  # a run whose answer is known waits this long for PostgreSQL to come back
+CLAIM_PATIENCE_S = 5.0  # an unclaimed run is found again by the reaper
+
+
+class SystemClock:
+    """The engine's clock in a worker."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class StoredHistory:
+    """The conversation of one run's (flow, session), as its memory nodes read it."""
+
+    def __init__(self, store: Store, run: ClaimedRun) -> None:
+        self._store = store
+        self._run = run
+
+    async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
+        most = settings.MEMORY_MAX_MESSAGES
+        wanted = most if last is None else min(last, most)
+        return await self._store.history(self._run.chatflow_id, session_id or self._run.session_id, last=wanted)
+
+
+class WorkspaceCredentials:
+    """Secrets of the run's workspace, and of no other."""
+
+    def __init__(self, workspace_id: UUID) -> None:
+        self._workspace_id = workspace_id
+
+    async def resolve(self, credential_id: str) -> Mapping[str, str]:
+        try:
+            return await sync_to_async(open_credential)(workspace_id=self._workspace_id, credential_id=credential_id)
+        except AppError as exc:
+            raise NodeInputError(exc.message) from exc
+
+
+class Flows:
+    """Parsed flows by version, so that a hot prediction parses nothing. Versions never change."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._flows: OrderedDict[UUID, Flow] = OrderedDict()
+
+    async def get(self, version_id: UUID) -> Flow:
+        """Raises FlowError if the graph cannot be read."""
+        if version_id in self._flows:
+            self._flows.move_to_end(version_id)
+            return self._flows[version_id]
+        flow = parse_flow(await self._store.flow_data(version_id))
+        self._flows[version_id] = flow
+        if len(self._flows) > CACHED_FLOWS:
+            self._flows.popitem(last=False)
+        return flow
+
+
+class RunHost:
+    """The runs of one worker process. `stop(id)` reaches a run that lives here; others ignore it."""
+
+    def __init__(self, *, store: Store, publisher: EventPublisher, http: HttpClient, registry: Registry) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._http = http
+        self._registry = registry
+        self._flows = Flows(store)
+        self._clock = SystemClock()
+        self._running: dict[UUID, Commands] = {}
+
+    @property
+    def active(self) -> int:
+        return len(self._running)
+
+    @property
+    def ids(self) -> list[UUID]:
+        return list(self._running)
+
+    def stop(self, execution_id: UUID) -> None:
+        if commands := self._running.get(execution_id):
+            commands.stop()
+
+    async def execute(self, execution_id: UUID) -> None:
+        """Claim a run, run it and settle it. Safe to be told twice: only one claim succeeds."""
+        try:
+            run = await patiently(lambda: self._store.claim(execution_id), for_s=CLAIM_PATIENCE_S)
+        except DatabaseAway:
+            logger.warning("run left for later: the database is away", extra={"execution_id": execution_id})
+            return
+        if run is None:
+            return
+        commands = self._running[run.id] = Commands()
+        if run.stop_requested:
+            commands.stop()
+        try:
+            await self._run(run, commands)
+        finally:
+            del self._running[run.id]
+
+    async def _run(self, run: ClaimedRun, commands: Commands) -> None:
+        log = self._publisher.open(run)
+        recorder = Recorder(run)
+        try:
+            flow = await self._flows.get(run.version_id)
+            world = await self._world(run, flow)
+            limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S)
+            events = run_flow(flow, run_request(run), world, registry=self._registry, limits=limits, commands=commands)
+            async for event in events:
+                recorder.observe(event)
+                log.append(event)
+        except EngineError as exc:
+            recorder.fail(exc.message, exc.code)
+        except (DatabaseAway, LookupError) as exc:
+            recorder.fail("The run lost its database and ended without an answer", "database_away")
+            logger.warning("run failed", extra={"execution_id": run.id, "error": str(exc)})
+        except Exception:
+            # The task is the border where nothing may be lost: whatever broke, the caller gets an end.
+            logger.exception("run crashed", extra={"execution_id": run.id, "workspace_id": run.workspace_id})
+            recorder.fail("The run failed inside the server; its log names this execution", "internal")
+        outcome = recorder.outcome()
+        if await self._settle(outcome):
+            await log.close(settled_event(outcome))
+
+    async def _settle(self, outcome: Outcome) -> bool:
+        try:
+            settled = await patiently(lambda: self._store.settle(outcome), for_s=SETTLE_PATIENCE_S)
+        except DatabaseAway:
+            logger.error("answer lost: the database stayed away", extra={"execution_id": outcome.id})
+            return False
+        if not settled:
+            logger.warning("run was taken over; its answer is dropped", extra={"execution_id": outcome.id})
+        return settled
+
+    async def _world(self, run: ClaimedRun, flow: Flow) -> World:
+        needs_variables = flow.uses_variables
+        return World(
+            http=self._http,
+            history=StoredHistory(self._store, run),
+            credentials=WorkspaceCredentials(run.workspace_id),
+            clock=self._clock,
+            random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
+            variables=await sync_to_async(variable_values)(run.workspace_id) if needs_variables else {},
+        )
+
+
+def run_request(run: ClaimedRun) -> RunRequest:
+    """What the engine is asked, from what the caller sent."""
+    request = run.request
+    return RunRequest(
+        question=request.get("fullQuestion") or run.question,
+        chat_id=run.chat_id,
+        session_id=run.session_id,
+        chatflow_id=str(run.chatflow_id),
+        form=request.get("form") or {},
+        history=tuple(
+            Message(role="user" if turn["role"] == "userMessage" else "assistant", content=turn["content"])
+            for turn in request.get("history") or ()
+        ),
+        images=tuple(request.get("images") or ()),
+        is_streaming=run.is_streaming,
+    )
+
+
+def settled_event(outcome: Outcome) -> dict[str, Any]:
+    """The last event of the run's log."""
+    return {
+        "state": outcome.state,
+        "output": outcome.output,
+        "error": outcome.error,
+        "error_code": outcome.error_code,
+    }

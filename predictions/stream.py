@@ -1,0 +1,192 @@
+"""The event log of a run in Redis: one stream a run, written by its worker, read by every viewer.
+
+An entry holds the events of one flush as a JSON array of `[type, fields]` pairs; its id is `attempt-number`, so
+a later attempt's entries come after an earlier one's and Redis itself refuses what a superseded worker still writes.
+The web process whose caller waits gets the same bytes at once on its own channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from engine.events import Event, TokenEmitted
+from predictions.store import ClaimedRun
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 0.015  # how long tokens may wait for company; the first one of a run, and the last, never do
+MAX_ENTRIES = 10_000  # entries kept of one run
+OPEN_RETENTION_S = 6 * 3600  # a stream whose run never settles goes away after this
+RECORD = b"\x1e"  # between entries on a channel: JSON never contains it raw
+FIELD = b"e"  # the one field of an entry: its events
+CLOSE_WAIT_S = 15.0
+
+# The last event of every log. It is not the engine's: it is written once the run is settled in the database.
+SETTLED = "Settled"
+
+
+def stream_key(execution_id: UUID | str) -> str:
+    return f"run:{execution_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryId:
+    """Where a viewer is: the attempt, the entry within it, and how many of that entry's frames it has."""
+
+    attempt: int
+    number: int
+    frame: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> EntryId:
+        """From `2-17` or `2-17.3`. Raises ValueError."""
+        entry, _, frame = text.partition(".")
+        attempt, _, number = entry.partition("-")
+        return cls(int(attempt), int(number), int(frame or 0))
+
+    @property
+    def entry(self) -> tuple[int, int]:
+        return (self.attempt, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.attempt}-{self.number}"
+
+
+class RunLog:
+    """The writing end of one run's stream."""
+
+    def __init__(self, publisher: EventPublisher, run: ClaimedRun, retention_s: int) -> None:
+        self.key = stream_key(run.id)
+        self.name = str(run.id).encode()
+        self.reply_to = run.reply_to
+        self.attempt = run.attempt
+        self.retention_s = retention_s
+        self.is_closing = False
+        self.flushed = asyncio.Event()
+        self._publisher = publisher
+        self._is_streaming = run.is_streaming
+        self._number = 0
+        self._has_token = False
+        self._pending: list[tuple[str, Event | Mapping[str, Any]]] = []
+
+    def append(self, event: Event) -> None:
+        """Add one event; it leaves with the next flush, or at the end if nobody watches the run."""
+        self._pending.append((type(event).__name__, event))
+        if not self._is_streaming:
+            return
+        urgent = not self._has_token and isinstance(event, TokenEmitted)
+        self._has_token = self._has_token or urgent
+        self._publisher.touch(self, urgent=urgent or self._number == 0)
+
+    async def close(self, settled: Mapping[str, Any]) -> None:
+        """Write the last event and wait until Redis has it, for a bounded time: the database has the answer anyway."""
+        self._pending.append((SETTLED, settled))
+        self.is_closing = True
+        self._publisher.touch(self, urgent=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.flushed.wait(), CLOSE_WAIT_S)
+
+    def take(self) -> tuple[str, bytes] | None:
+        """The next entry: its id and payload; None if there is nothing to write."""
+        if not self._pending:
+            return None
+        events, self._pending = self._pending, []
+        self._number += 1
+        return f"{self.attempt}-{self._number}", orjson.dumps(events, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+
+    @property
+    def is_first_entry(self) -> bool:
+        return self._number == 1
+
+
+class EventPublisher:
+    """Writes the logs of all runs of a process, everything that is due in one pipeline."""
+
+    def __init__(self, redis: Redis, *, retention_s: int) -> None:
+        self._redis = redis
+        self._retention_s = retention_s
+        self._dirty: dict[RunLog, None] = {}
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._last_flush = 0.0
+        self._task = asyncio.create_task(self._flush_forever())
+
+    def open(self, run: ClaimedRun) -> RunLog:
+        # What nobody streamed is in the database whole; its log is only there for those who wait for it right now.
+        return RunLog(self, run, self._retention_s if run.is_streaming else min(60, self._retention_s))
+
+    def touch(self, log: RunLog, *, urgent: bool) -> None:
+        self._dirty[log] = None
+        self._wake.set()
+        if urgent:
+            self._urgent.set()
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _flush_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            pause_s = self._last_flush + GATHER_S - loop.time()
+            if pause_s > 0 and not self._urgent.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._urgent.wait(), pause_s)
+            self._wake.clear()
+            self._urgent.clear()
+            logs, self._dirty = self._dirty, {}
+            self._last_flush = loop.time()
+            await self._flush(logs)
+
+    async def _flush(self, logs: Iterable[RunLog]) -> None:
+        entries = [(log, *entry) for log in logs if (entry := log.take())]
+        pause_s = 0.05
+        while entries:
+            try:
+                await self._write(entries)
+                break
+            except (RedisError, OSError):
+                logger.warning("event streams are waiting for Redis", extra={"runs": len(entries)})
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, 1.0)
+        for log, _, _ in entries:
+            if log.is_closing:
+                log.flushed.set()
+
+    async def _write(self, entries: list[tuple[RunLog, str, bytes]]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        channels: dict[str, list[bytes]] = {}
+        for log, entry_id, payload in entries:
+            pipeline.execute_command("XADD", log.key, "MAXLEN", "~", MAX_ENTRIES, entry_id, FIELD, payload)
+            if log.is_closing:
+                pipeline.execute_command("EXPIRE", log.key, log.retention_s)
+            elif log.is_first_entry:
+                pipeline.execute_command("EXPIRE", log.key, OPEN_RETENTION_S)
+            if log.reply_to:
+                channels.setdefault(log.reply_to, []).append(b"%b %b %b" % (log.name, entry_id.encode(), payload))
+        for channel, messages in channels.items():
+            pipeline.execute_command("PUBLISH", channel, RECORD.join(messages))
+        for answer in await pipeline.execute(raise_on_error=False):
+            # An id that is not above the last one: written before the connection broke, or by a superseded attempt.
+            if isinstance(answer, Exception) and not isinstance(answer, ResponseError):
+                raise answer
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    return str(value)

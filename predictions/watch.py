@@ -1,0 +1,248 @@
+"""Following runs from a web process: one subscription for every caller that waits here, and a shared poll for the rest.
+
+A caller whose own request started the run gets entries as its worker publishes them. Everybody else (a resumed
+stream, a second viewer, anyone after the subscription broke, a reader too slow for its queue) is served from the
+run's stream by one XREAD for all of them. When a stream stays silent the database is asked whether the run has ended,
+so nobody waits for a worker or a Redis that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from predictions.pool import DatabaseAway, Pool, borrowed
+from predictions.redis import open_subscriber
+from predictions.stream import FIELD, RECORD, SETTLED, EntryId, stream_key
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.1
+SILENCE_S = 2.0  # how long a stream may say nothing before the database is asked
+MAX_QUEUE = 1000  # entries a slow reader may leave unread before it is served from the stream instead
+
+ENDED = """
+SELECT id, attempt, state, output, error, error_code FROM predictions_execution
+WHERE id = ANY(%b) AND state IN ('COMPLETED', 'FAILED', 'CANCELLED')
+"""
+MISSING = """
+SELECT wanted FROM unnest(%b::uuid[]) wanted WHERE NOT EXISTS (SELECT FROM predictions_execution WHERE id = wanted)
+"""
+
+EventPair = Sequence[Any]  # [type, fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One flush of a run: the events that left its worker together."""
+
+    id: EntryId
+    events: Sequence[EventPair]
+
+    @property
+    def settled(self) -> Mapping[str, Any] | None:
+        """The run's end, if this entry holds it."""
+        if self.events and self.events[-1][0] == SETTLED:
+            fields: Mapping[str, Any] = self.events[-1][1]
+            return fields
+        return None
+
+
+class Watcher:
+    """One reader of one run's events, from the beginning, each entry once and in order."""
+
+    def __init__(self, hub: Hub, execution_id: UUID, *, is_live: bool) -> None:
+        self.execution_id = execution_id
+        self.is_live = is_live
+        self.is_abandoned = False
+        self.last = EntryId(0, 0)
+        # A run that nobody publishes to us may be over, and its stream gone: the database is asked soon.
+        self.quiet_since = asyncio.get_running_loop().time() - (0 if is_live else SILENCE_S - 3 * POLL_S)
+        self._hub = hub
+        self._queue: deque[Entry] = deque()
+        self._ready = asyncio.Event()
+
+    @property
+    def wants_poll(self) -> bool:
+        return not self.is_live and len(self._queue) < MAX_QUEUE
+
+    def offer(self, entry: Entry) -> None:
+        if entry.id.entry <= self.last.entry:
+            return
+        if self.is_live and len(self._queue) >= MAX_QUEUE:
+            self.is_live = False
+            return
+        self.last = entry.id
+        self.quiet_since = asyncio.get_running_loop().time()
+        self._queue.append(entry)
+        self._ready.set()
+
+    def wake(self) -> None:
+        """Let a waiting `next_entry` return, with nothing if there is nothing."""
+        self._ready.set()
+
+    async def next_entry(self, *, timeout_s: float) -> Entry | None:
+        """The next entry, or None if none came in time."""
+        if not self._queue:
+            self._ready.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._ready.wait()
+            except TimeoutError:
+                return None
+        return self._queue.popleft() if self._queue else None
+
+    def close(self) -> None:
+        """Stop following. Safe to call again."""
+        self._hub.forget(self)
+
+    async def settled(self, *, timeout_s: float) -> Mapping[str, Any] | None:
+        """The run's end, however much comes before it; None if it did not come in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while (left_s := deadline - loop.time()) > 0 and not self.is_abandoned:
+            entry = await self.next_entry(timeout_s=left_s)
+            if entry is not None and entry.settled is not None:
+                return entry.settled
+        return None
+
+
+class Hub:
+    """All watchers of a web process, and the one subscription that feeds them."""
+
+    def __init__(self, redis: Redis, pool: Pool) -> None:
+        self.channel = f"web:{secrets.token_hex(8)}"
+        self.is_connected = False
+        self._redis = redis
+        self._pool = pool
+        self._watchers: dict[bytes, list[Watcher]] = {}
+        self._subscriber = open_subscriber()
+        self._tasks = [asyncio.create_task(self._listen_forever()), asyncio.create_task(self._look_after_forever())]
+
+    def watch(self, execution_id: UUID, *, is_live: bool) -> Watcher:
+        """Follow a run until the watcher is closed.
+
+        `is_live`: the run's `reply_to` is this hub's channel and it has not started, so all its entries come here.
+        """
+        watcher = Watcher(self, execution_id, is_live=is_live and self.is_connected)
+        self._watchers.setdefault(str(execution_id).encode(), []).append(watcher)
+        return watcher
+
+    def forget(self, watcher: Watcher) -> None:
+        name = str(watcher.execution_id).encode()
+        watchers = self._watchers.get(name, [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+        if not watchers:
+            self._watchers.pop(name, None)
+
+    def wake_all(self, *, abandon: bool) -> None:
+        """Let every reader look up: this process is to stop. `abandon`: nobody waits here any longer."""
+        for watcher in self._everyone():
+            watcher.is_abandoned = watcher.is_abandoned or abandon
+            watcher.wake()
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._subscriber.aclose()
+
+    async def _listen_forever(self) -> None:
+        pause_s = 0.05
+        while True:
+            try:
+                async with self._subscriber.pubsub() as pubsub:
+                    await pubsub.subscribe(self.channel)
+                    async for message in pubsub.listen():
+                        if message["type"] == "subscribe":
+                            self.is_connected = True
+                            pause_s = 0.05
+                        elif message["type"] == "message":
+                            self._deliver(message["data"])
+            except (RedisError, OSError) as exc:
+                logger.warning("event subscription lost", extra={"error": type(exc).__name__})
+            self.is_connected = False
+            # What was published meanwhile is in the streams: everybody who waited here is served from there now.
+            for watcher in self._everyone():
+                watcher.is_live = False
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.5)
+
+    def _deliver(self, data: bytes) -> None:
+        for record in data.split(RECORD):
+            name, entry_id, payload = record.split(b" ", 2)
+            if watchers := self._watchers.get(name):
+                entry = Entry(EntryId.parse(entry_id.decode()), orjson.loads(payload))
+                for watcher in watchers:
+                    if watcher.is_live:
+                        watcher.offer(entry)
+
+    async def _look_after_forever(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self._poll()
+            except (RedisError, OSError):
+                logger.debug("streams cannot be polled: Redis is away")
+            try:
+                await self._ask_database()
+            except DatabaseAway:
+                logger.warning("ended runs cannot be looked up: the database is away")
+
+    async def _poll(self) -> None:
+        polled: dict[str, list[Watcher]] = {}
+        for watcher in self._everyone():
+            if watcher.wants_poll:
+                polled.setdefault(stream_key(watcher.execution_id), []).append(watcher)
+        if not polled:
+            return
+        after = {key: str(min((w.last for w in watchers), key=_entry)) for key, watchers in polled.items()}
+        for key, rows in await self._redis.xread(after, count=200):
+            for entry_id, fields in rows:
+                entry = Entry(EntryId.parse(entry_id.decode()), orjson.loads(fields[FIELD]))
+                for watcher in polled[key.decode()]:
+                    watcher.offer(entry)
+
+    async def _ask_database(self) -> None:
+        now = asyncio.get_running_loop().time()
+        silent: dict[UUID, list[Watcher]] = {}
+        for watcher in self._everyone():
+            if now - watcher.quiet_since > SILENCE_S:
+                watcher.quiet_since = now
+                silent.setdefault(watcher.execution_id, []).append(watcher)
+        if not silent:
+            return
+        async with borrowed(self._pool) as connection:
+            rows = await (await connection.execute(ENDED, [list(silent)])).fetchall()
+            gone = await (await connection.execute(MISSING, [list(silent)])).fetchall()
+        for execution_id, attempt, *ending in rows:
+            settled = dict(zip(("state", "output", "error", "error_code"), ending, strict=True))
+            _offer_end(silent[execution_id], attempt, settled)
+        for (execution_id,) in gone:
+            text = "This run was deleted with its chatflow"
+            settled = {"state": "CANCELLED", "output": None, "error": text, "error_code": "deleted"}
+            _offer_end(silent[execution_id], 0, settled)
+
+    def _everyone(self) -> list[Watcher]:
+        return [watcher for watchers in self._watchers.values() for watcher in watchers]
+
+
+def _entry(position: EntryId) -> tuple[int, int]:
+    return position.entry
+
+
+def _offer_end(watchers: Sequence[Watcher], attempt: int, settled: Mapping[str, Any]) -> None:
+    for watcher in watchers:
+        end = EntryId(max(attempt, watcher.last.attempt), watcher.last.number + 1)
+        watcher.offer(Entry(end, [[SETTLED, settled]]))

@@ -1,0 +1,150 @@
+"""The worker process: one thread with one uvloop, on which every run of this process lives.
+
+Celery's main thread consumes messages and calls `submit`; a boot step of Celery starts and drains the loop. At
+capacity `submit` blocks that thread, so messages stay in the broker for workers that have room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import logging
+import threading
+import time
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+import uvloop
+from celery import bootsteps
+from celery.worker import state as celery_state
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from engine.http import HttpClient
+from engine.registry import load_registry
+from forjinn.core.records import listen
+from predictions.commands import read_commands, stopped_of
+from predictions.leases import BEAT_S, Lease
+from predictions.pool import DatabaseAway, open_pool
+from predictions.reaper import Reaper
+from predictions.redis import open_redis
+from predictions.runs import RunHost
+from predictions.store import Store
+from predictions.stream import EventPublisher
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 20.0  # how long runs may finish after the order to stop; what is left starts again elsewhere
+
+
+class HostProcess:
+    """The loop thread of a worker process and what lives on it."""
+
+    def __init__(self) -> None:
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="runs", daemon=True)
+        self._room = threading.Semaphore(settings.PREDICTION_CONCURRENCY)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._services: contextlib.AsyncExitStack | None = None
+        self._host: RunHost | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+        self._call(self._open())
+
+    def submit(self, execution_id: UUID) -> concurrent.futures.Future[None]:
+        """Run it on the loop. Blocks while the process has no room, until it has or is told to stop."""
+        while not self._room.acquire(timeout=0.5):
+            if celery_state.should_stop or celery_state.should_terminate:
+                break
+        else:
+            return asyncio.run_coroutine_threadsafe(self._execute(execution_id), self._loop)
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        done.set_result(None)
+        return done
+
+    def drain(self) -> None:
+        """Let runs finish for a bounded time, then let go of everything. Celery consumes no more by now."""
+        deadline = time.monotonic() + DRAIN_S
+        while self._tasks and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def _call(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+    async def _open(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            pool = open_pool(name="worker")
+            await pool.open(wait=True)
+            stack.push_async_callback(pool.close)
+            redis = open_redis()
+            stack.push_async_callback(redis.aclose)
+            lease = Lease()
+            worker_id = await lease.take()
+            stack.push_async_callback(lease.drop)
+            http = HttpClient()
+            stack.push_async_callback(http.close)
+            publisher = EventPublisher(redis, retention_s=settings.STREAM_RETENTION_S)
+            stack.push_async_callback(publisher.stop)
+            store = Store(pool, worker=worker_id)
+            host = self._host = RunHost(store=store, publisher=publisher, http=http, registry=load_registry())
+            reaper = Reaper(pool=pool, redis=redis)
+            stack.push_async_callback(reaper.stop)
+            for coroutine in (read_commands(host.stop), self._look_for_stops(pool), listen()):
+                task = asyncio.create_task(coroutine)
+                stack.callback(task.cancel)
+            self._services = stack.pop_all()
+        logger.info("worker ready", extra={"worker": worker_id, "concurrency": settings.PREDICTION_CONCURRENCY})
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._services:
+            await self._services.aclose()
+
+    async def _execute(self, execution_id: UUID) -> None:
+        assert self._host is not None
+        task = asyncio.create_task(self._host.execute(execution_id))
+        self._tasks.add(task)
+        try:
+            await task
+        finally:
+            self._tasks.discard(task)
+            self._room.release()
+
+    async def _look_for_stops(self, pool: Any) -> None:
+        """The second way a stop arrives, should Redis have lost the first."""
+        assert self._host is not None
+        while True:
+            await asyncio.sleep(BEAT_S)
+            with contextlib.suppress(DatabaseAway, RedisError):
+                for execution_id in await stopped_of(pool, self._host.ids):
+                    self._host.stop(execution_id)
+
+
+@functools.cache
+def host_process() -> HostProcess:
+    """This process's one."""
+    return HostProcess()
+
+
+class RunLoopStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has no types
+    """Starts the loop before Celery consumes, and drains it after Celery has stopped consuming."""
+
+    requires = {"celery.worker.components:Pool"}
+
+    def start(self, worker: Any) -> None:
+        host_process().start()
+
+    def stop(self, worker: Any) -> None:
+        host_process().drain()
+
+    def terminate(self, worker: Any) -> None:
+        host_process().drain()
