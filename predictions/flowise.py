@@ -1,0 +1,134 @@
+"""The event log in Flowise's wire format: the frames of a stream, and the body of a plain answer.
+
+A renderer is told every event of a run from the first on, also when it resumes: then it only keeps quiet about the
+frames that the viewer already has. Source: the server-sent events that flowise-embed and both published clients read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+HEARTBEAT = b":heartbeat\n\n"
+DONE = "[DONE]"
+STATES = {"COMPLETED": "FINISHED", "FAILED": "ERROR", "CANCELLED": "TERMINATED"}
+
+Fields = Mapping[str, Any]
+
+
+def frame(event: str, data: Any, **beside: Any) -> bytes:
+    """One event as every client reads it: a literal `message:` line, one `data:` line, an empty line.
+
+    The Python client removes every `data:` in a line before it parses it, and some split lines at U+2028, so neither
+    may stand raw inside the JSON.
+    """
+    body = orjson.dumps({"event": event, "data": data, **beside})
+    if b"data:" in body:
+        body = body.replace(b"data:", b"data\\u003a")
+    for raw, escaped in ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085")):
+        if raw in body:
+            body = body.replace(raw, escaped)
+    return b"message:\ndata:" + body + b"\n\n"
+
+
+def with_id(frames: bytes, entry_id: str) -> bytes:
+    """Put the `id:` line that a browser sends back as Last-Event-ID into a frame."""
+    return b"id: " + entry_id.encode() + b"\n" + frames
+
+
+class FrameRenderer:
+    """Turns the events of one run into frames, in the order that this kind of flow promises."""
+
+    def __init__(self, *, question: str, chat_id: str, session_id: str) -> None:
+        self._ids = {"chatId": chat_id, "question": question, "sessionId": session_id}
+        self._is_agentflow = False
+        self._has_started = False
+        self._sent = ""
+        self._trace: list[Any] = []
+        self._tools: Any = None
+
+    def render(self, name: str, fields: Fields) -> Iterator[bytes]:
+        """The frames of one event, by the name of its class in `engine.events`."""
+        match name:
+            case "TokenEmitted":
+                yield from self._token(fields["text"])
+            case "RunStarted":
+                self._is_agentflow = fields["kind"] == "AGENTFLOW"
+                if self._is_agentflow:
+                    yield frame("agentFlowEvent", "INPROGRESS")
+            case "ThinkingEmitted":
+                duration = fields.get("duration_s")
+                yield frame("thinking", fields["text"], **({} if duration is None else {"duration": duration}))
+            case "ToolsUsed":
+                yield from self._used_tools(fields["tools"])
+            case "Settled":
+                yield from self._end(fields)
+            case _ if self._is_agentflow:
+                yield from self._agentflow(name, fields)
+
+    def _token(self, text: str) -> Iterator[bytes]:
+        if not self._is_agentflow and not self._has_started:
+            self._has_started = True
+            yield frame("start", "")
+        self._sent += text
+        yield frame("token", text)
+
+    def _used_tools(self, tools: Any) -> Iterator[bytes]:
+        # Clients open the answer's bubble on `start`; in a classic flow tools come before the first token.
+        if self._is_agentflow:
+            yield frame("usedTools", tools)
+        else:
+            self._tools = tools
+
+    def _agentflow(self, name: str, fields: Fields) -> Iterator[bytes]:
+        match name:
+            case "NodeStarted":
+                yield frame("nextAgentFlow", _node(fields, "INPROGRESS"))
+            case "NodeFinished":
+                self._trace.append(fields["entry"])
+                yield frame("nextAgentFlow", _node(fields, fields["entry"].get("status", "FINISHED")))
+                yield frame("agentFlowExecutedData", self._trace)
+            case "NodeFailed":
+                self._trace.append(fields["entry"])
+                status = fields["entry"].get("status", "ERROR")
+                yield frame("nextAgentFlow", {**_node(fields, status), "error": fields["error"]})
+                yield frame("agentFlowExecutedData", self._trace)
+            case "ToolsCalled":
+                yield frame("calledTools", fields["calls"])
+            case "UsageReported":
+                tokens = (fields["input_tokens"], fields["output_tokens"])
+                yield frame("usageMetadata", dict(zip(_USAGE, (*tokens, sum(tokens)), strict=True)))
+
+    def _end(self, settled: Fields) -> Iterator[bytes]:
+        output = settled.get("output") or {}
+        if settled["state"] == "COMPLETED":
+            yield from self._rest_of(output)
+        if self._tools:
+            yield frame("usedTools", self._tools)
+        if self._is_agentflow:
+            yield frame("agentFlowEvent", STATES[settled["state"]])
+        yield frame("metadata", self._metadata(output))
+        if settled["state"] == "CANCELLED" and not self._is_agentflow:
+            yield frame("abort", DONE)
+        elif settled["state"] != "COMPLETED":
+            yield frame("error", settled["error"])
+        yield frame("end", DONE)
+
+    def _rest_of(self, output: Fields) -> Iterator[bytes]:
+        """What no token has said: all of an answer that came in one piece, the tail of one whose log was lost."""
+        text = output.get("text") or (orjson.dumps(output["json"]).decode() if "json" in output else "")
+        if text.startswith(self._sent) and len(text) > len(self._sent) and text.strip():
+            yield from self._token(text[len(self._sent) :])
+
+    def _metadata(self, output: Fields) -> dict[str, Any]:
+        keys = ("chatId", "chatMessageId", "question", "sessionId", "memoryType", "executionId")
+        return {**self._ids, **{key: output[key] for key in keys if key in output}}
+
+
+_USAGE = ("input_tokens", "output_tokens", "total_tokens")
+
+
+def _node(fields: Fields, status: str) -> dict[str, Any]:
+    return {"nodeId": fields["node_id"], "nodeLabel": fields["label"], "status": status}

@@ -1,0 +1,223 @@
+"""What a prediction call may say, in JSON and in multipart, read once into plain values.
+
+Clients of this API send nulls, empty strings, text for booleans and fields of their own; all of that is taken. What
+cannot be understood is a RequestInvalid that names the field.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+
+from forjinn.core.errors import AppError
+
+MAX_ID = 255
+JSON_FIELDS = ("overrideConfig", "history", "uploads", "form", "humanInput", "action", "vars")
+ROLES = ("userMessage", "apiMessage")
+
+
+class RequestInvalid(AppError):
+    """The body cannot be understood; the message names the field and what is expected."""
+
+    status = 400
+    code = "invalid_request"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRequest:
+    """One prediction call, checked. `overrides` are the keys of overrideConfig besides sessionId."""
+
+    question: str
+    chat_id: str
+    session_id: str
+    wants_stream: bool
+    form: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Mapping[str, str]] = ()
+    uploads: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[str] = ()
+    attached: str = ""  # text of fully uploaded files, put before the question
+    lead_email: str = ""
+    overrides: Sequence[str] = ()
+
+    def stored(self) -> dict[str, Any]:
+        """What the execution keeps of it beside its columns."""
+        kept = {
+            "form": self.form,
+            "history": self.history,
+            "images": self.images,
+            "leadEmail": self.lead_email,
+            "uploads": [{k: v for k, v in upload.items() if k != "data"} for upload in self.uploads],
+            "fullQuestion": self.attached + self.question if self.attached else "",
+        }
+        return {key: value for key, value in kept.items() if value}
+
+
+def read_request(request: HttpRequest) -> PredictionRequest:
+    """The body of a prediction call. Raises RequestInvalid."""
+    body = _multipart(request) if request.content_type == "multipart/form-data" else _json(request)
+    override = _object(body, "overrideConfig")
+    session_id = _identifier(override, "sessionId", label="overrideConfig.sessionId")
+    chat_id = _identifier(body, "chatId")
+    # The two are aliases at the top level; overrideConfig.sessionId is the memory's key whatever they say.
+    alias = _identifier(body, "sessionId")
+    chat_id = chat_id or alias or session_id or str(uuid4())
+    form = _object(body, "form")
+    question = _text(body, "question")
+    if question and form:
+        raise RequestInvalid("Question and form cannot be provided at the same time")
+    uploads = _uploads(body)
+    return PredictionRequest(
+        question=question,
+        chat_id=chat_id,
+        session_id=session_id or chat_id,
+        wants_stream=_flag(body, "streaming"),
+        form=form,
+        history=_history(body),
+        uploads=uploads,
+        images=_images(uploads),
+        attached="".join(f"<doc name='{u['name']}'>{u['data']}</doc>\n\n" for u in uploads if u["type"] == "file:full"),
+        lead_email=_text(body, "leadEmail")[:254],
+        overrides=sorted(key for key in override if key != "sessionId"),
+    )
+
+
+def _json(request: HttpRequest) -> Mapping[str, Any]:
+    if not request.body:
+        raise RequestInvalid('The body is empty: send JSON like {"question": "..."}')
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError as exc:
+        raise RequestInvalid(f"The body is not valid JSON: {exc}") from exc
+    if not isinstance(body, dict):
+        raise RequestInvalid("The body must be a JSON object")
+    return body
+
+
+def _multipart(request: HttpRequest) -> Mapping[str, Any]:
+    """Text fields, of which some hold JSON; image files become uploads; other text fields are override keys."""
+    try:
+        fields: dict[str, Any] = {key: request.POST[key] for key in request.POST}
+        files = request.FILES.getlist("files")
+    except MultiPartParserError as exc:
+        raise RequestInvalid(f"The multipart body cannot be read: {exc}") from exc
+    for name in JSON_FIELDS:
+        if isinstance(text := fields.get(name), str):
+            fields[name] = _parsed(name, text)
+    uploads = list(fields.get("uploads") or [])
+    for file in files:
+        kind = file.content_type or ""
+        if not kind.startswith("image/"):
+            raise RequestInvalid(f"files: {file.name} is {kind or 'of no known type'}; this flow takes images only")
+        data = f"data:{kind};base64,{base64.b64encode(file.read()).decode()}"
+        uploads.append({"type": "file", "name": file.name, "mime": kind, "data": data})
+    return {**fields, "uploads": uploads}
+
+
+def _parsed(name: str, text: str) -> Any:
+    if not text.strip():
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        raise RequestInvalid(f"{name}: expected JSON text: {exc}") from exc
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RequestInvalid(f"{name}: expected text, got {_kind(value)}")
+    if "\0" in value:
+        raise RequestInvalid(f"{name}: the character NUL is not allowed")
+    return value
+
+
+def _identifier(body: Mapping[str, Any], name: str, *, label: str = "") -> str:
+    # Only text: objects as session ids have been used to query other people's sessions.
+    value = _text(body, name) if not label else _text({label: body.get(name)}, label)
+    if len(value) > MAX_ID:
+        raise RequestInvalid(f"{label or name}: at most {MAX_ID} characters, got {len(value)}")
+    return value
+
+
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value in (None, "", False, "false"):
+        return False
+    if value in (True, "true"):
+        return True
+    raise RequestInvalid(f"{name}: expected true or false, got {_kind(value)}")
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, dict):
+        raise RequestInvalid(f"{name}: expected an object, got {_kind(value)}")
+    if b"\\u0000" in orjson.dumps(value):
+        raise RequestInvalid(f"{name}: the character NUL is not allowed")
+    return value
+
+
+def _list(body: Mapping[str, Any], name: str) -> list[Any]:
+    value = body.get(name)
+    if value is None or value == "":
+        return []
+    if not isinstance(value, list):
+        raise RequestInvalid(f"{name}: expected a list, got {_kind(value)}")
+    return value
+
+
+def _history(body: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Both spellings: {role, content}, and the older {type, message}."""
+    turns = []
+    for index, item in enumerate(_list(body, "history")):
+        where = f"history[{index}]"
+        if not isinstance(item, dict):
+            raise RequestInvalid(f"{where}: expected an object, got {_kind(item)}")
+        role = item.get("role") or item.get("type")
+        content = item.get("content") if item.get("content") is not None else item.get("message")
+        if role not in ROLES:
+            raise RequestInvalid(f"{where}: role must be userMessage or apiMessage")
+        if not isinstance(content, str) or "\0" in content:
+            raise RequestInvalid(f"{where}: content must be text")
+        turns.append({"role": role, "content": content})
+    return turns
+
+
+def _uploads(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    uploads = []
+    for index, item in enumerate(_list(body, "uploads")):
+        where = f"uploads[{index}]"
+        if not isinstance(item, dict):
+            raise RequestInvalid(f"{where}: expected an object, got {_kind(item)}")
+        upload = {
+            name: _text({f"{where}.{name}": item.get(name)}, f"{where}.{name}")
+            for name in ("type", "name", "mime", "data")
+        }
+        if upload["type"] == "audio":
+            raise RequestInvalid(f"{where}: this flow has no speech-to-text")
+        uploads.append(upload)
+    return uploads
+
+
+def _images(uploads: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        upload["data"]
+        for upload in uploads
+        if (upload["type"] == "file" and upload["mime"].startswith("image/")) or upload["type"] == "url"
+    ]
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "nothing" if value is None else type(value).__name__)

@@ -1,0 +1,16 @@
+"""Routes below /api/v1 that run flows or read what runs left."""
+
+from django.urls import path, re_path
+
+from predictions.views import messages, predictions
+
+urlpatterns = [
+    path("prediction/<str:chatflow_id>", predictions.predict),
+    path("chatflows-streaming/<str:chatflow_id>", predictions.is_streaming),
+    path("public-chatbotConfig/<str:chatflow_id>", predictions.chatbot_config),
+    # Chat ids are the clients' own: a customer's name, a plus sign, a space.
+    re_path(r"^chatmessage/abort/(?P<chatflow_id>[^/]+)/(?P<chat_id>.+)$", predictions.abort),
+    path("chatmessage/<str:chatflow_id>", messages.ChatMessagesView.as_view()),
+    path("executions/<str:execution_id>", messages.ExecutionView.as_view()),
+    path("executions/<str:execution_id>/stream", predictions.execution_stream),
+]

@@ -1,0 +1,1 @@
+"""HTTP doors to runs: predictions for everybody, messages and executions for key holders, pages for people."""

@@ -1,0 +1,100 @@
+"""Stored conversations and runs, for key holders of the workspace."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from chatflows.models import Chatflow
+from forjinn.core.errors import BadRequest
+from forjinn.core.pagination import page_of
+from predictions.models import ChatMessage, Execution, NodeRun
+from predictions.serializers import ChatMessageSerializer, ExecutionSerializer
+
+FILTERS = {"chatId": "chat_id", "sessionId": "session_id", "memoryType": "memory_type", "messageId": "id"}
+
+
+class ChatMessagesView(APIView):
+    """The messages of a flow: list and delete."""
+
+    @extend_schema(
+        operation_id="chatmessage_list",
+        parameters=[
+            OpenApiParameter("chatId", str),
+            OpenApiParameter("sessionId", str),
+            OpenApiParameter("memoryType", str),
+            OpenApiParameter("messageId", str),
+            OpenApiParameter("chatType", str, many=True),
+            OpenApiParameter("order", str, enum=["ASC", "DESC"]),
+            OpenApiParameter("startDate", str),
+            OpenApiParameter("endDate", str),
+            OpenApiParameter("page", int),
+            OpenApiParameter("limit", int),
+        ],
+        responses=ChatMessageSerializer(many=True),
+    )
+    def get(self, request: Request, chatflow_id: str) -> Response:
+        messages = self._chosen(request, chatflow_id)
+        newest_first = request.query_params.get("order", "ASC").upper() == "DESC"
+        page, headers = page_of(messages.order_by("-id" if newest_first else "id"), request)
+        return Response([ChatMessageSerializer().to_representation(message) for message in page], headers=headers)
+
+    @extend_schema(
+        operation_id="chatmessage_delete",
+        parameters=[OpenApiParameter(name, str) for name in ("chatId", "sessionId", "memoryType")],
+        responses={200: OpenApiResponse(description="How many messages were deleted.")},
+    )
+    def delete(self, request: Request, chatflow_id: str) -> Response:
+        deleted, _ = self._chosen(request, chatflow_id).delete()
+        return Response({"affected": deleted})
+
+    def _chosen(self, request: Request, chatflow_id: str) -> QuerySet[ChatMessage]:
+        chatflow = Chatflow.objects.get_for(request.auth.workspace_id, pk=chatflow_id)
+        messages = ChatMessage.objects.filter(workspace_id=chatflow.workspace_id, chatflow=chatflow)
+        for name, column in FILTERS.items():
+            if value := request.query_params.get(name):
+                if "\0" in value:
+                    raise BadRequest(f"{name}: the character NUL is not allowed")
+                messages = messages.filter(**{column: _uuid(name, value) if column == "id" else value})
+        if chat_types := request.query_params.getlist("chatType"):
+            messages = messages.filter(
+                chat_type__in=[part.strip('"') for t in chat_types for part in t.strip("[]").split(",")]
+            )
+        for name, lookup in (("startDate", "created_at__gte"), ("endDate", "created_at__lte")):
+            if value := request.query_params.get(name):
+                messages = messages.filter(**{lookup: _date(name, value)})
+        return messages
+
+
+class ExecutionView(APIView):
+    """One run."""
+
+    @extend_schema(operation_id="execution_get", responses=ExecutionSerializer)
+    def get(self, request: Request, execution_id: str) -> Response:
+        runs = Execution.objects.prefetch_related(Prefetch("node_runs", NodeRun.objects.order_by("attempt", "seq")))
+        run = runs.get_for(request.auth.workspace_id, pk=execution_id)
+        return Response(ExecutionSerializer().to_representation(run))
+
+
+def _uuid(name: str, value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise BadRequest(f"{name}: expected an id") from None
+
+
+def _date(name: str, value: str) -> datetime:
+    try:
+        parsed = parse_datetime(value)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise BadRequest(f"{name}: expected a date like 2026-01-31T12:00:00Z")
+    return parsed

@@ -1,0 +1,44 @@
+"""Pages for people: what runs here, and a plain chat for each public flow."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from chatflows.models import Chatflow
+from chatflows.records import afind_flow
+from predictions.publicity import public_config
+from predictions.store import Store
+from predictions.web import web_process
+
+SHOWN_FLOWS = 50
+
+
+async def index(request: HttpRequest) -> HttpResponse:
+    """What runs here, and the way to docs, admin and chats."""
+    return render(request, "predictions/index.html", {"flows": await sync_to_async(_public_flows)()})
+
+
+async def chat(request: HttpRequest, chatflow_id: UUID) -> HttpResponse:
+    """The chat page of a public, deployed flow; any other is not found."""
+    flow = await afind_flow(chatflow_id)
+    if flow is None or not flow.is_public or not flow.deployed:
+        raise Http404("No public chat here")
+    config = public_config(flow, await Store(web_process().pool).flow_data(flow.version_id))
+    starters = config.get("starterPrompts") or {}
+    prompts = [entry.get("prompt", "") for entry in starters.values() if isinstance(entry, dict)]
+    context = {
+        "flow": flow,
+        "prompts": [prompt for prompt in prompts if prompt],
+        "needs_form": flow.start_input_type == "formInput",
+    }
+    return render(request, "predictions/chat.html", context)
+
+
+def _public_flows() -> list[dict[str, Any]]:
+    flows = Chatflow.objects.filter(is_public=True, deployed=True).order_by("name")
+    return list(flows.values("id", "name", "description", "kind")[:SHOWN_FLOWS])

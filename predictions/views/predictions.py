@@ -1,0 +1,190 @@
+"""The prediction call and what its clients ask around it. Plain asynchronous views: no thread waits for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apikeys.records import afind_key
+from chatflows.records import FlowRecord, afind_flow
+from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unavailable, error_response
+from forjinn.core.openapi import documented
+from predictions import openapi
+from predictions.commands import request_stop
+from predictions.flowise import FrameRenderer
+from predictions.pool import DatabaseAway
+from predictions.publicity import public_config
+from predictions.requests import PredictionRequest, RequestInvalid, read_request
+from predictions.services import (
+    Caller,
+    NotRunnable,
+    RunFailedError,
+    find_callable_flow,
+    find_run,
+    new_execution_id,
+    start_prediction,
+)
+from predictions.sse import Frames, stream_response
+from predictions.store import Store
+from predictions.stream import EntryId
+from predictions.web import web_process
+
+View = Callable[..., Awaitable[HttpResponseBase]]
+
+
+def api_view(*methods: str) -> Callable[[View], View]:
+    """An asynchronous view of the public API: its methods, and its errors in the API's shape."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                if request.method not in methods:
+                    raise MethodNotAllowed(f"{request.method} is not allowed here; use {' or '.join(methods)}")
+                return await view(request, *args, **kwargs)
+            except AppError as exc:
+                return error_response(exc, request)
+            except DatabaseAway:
+                return error_response(
+                    Unavailable("Unavailable for the moment: the database cannot be reached"), request
+                )
+
+        return wrapped
+
+    return decorate
+
+
+async def read_caller(request: HttpRequest) -> Caller:
+    """Who asks. A key that is no good is not an error yet: public flows do not look at it."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    raw = token.strip() if scheme.lower() == "bearer" else request.GET.get("apiKey", "")
+    key = await afind_key(raw) if raw else None
+    return Caller(key=key, sent_key=bool(raw), origin=request.headers.get("Origin", ""))
+
+
+@documented(post=openapi.PREDICT)
+@api_view("POST")
+async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
+    """Ask a chatflow: the whole answer as JSON, or as it comes when streaming is asked for and the flow can.
+
+    With `Last-Event-ID` nothing is asked: the stream that this id belongs to continues after it.
+    """
+    flow = await find_callable_flow(chatflow_id, await read_caller(request))
+    if last := request.headers.get("Last-Event-ID"):
+        execution_id, _, after = last.partition(":")
+        return await follow(flow, _uuid(execution_id), after)
+    asked = read_request(request)
+    process = web_process()
+    execution_id = new_execution_id()
+    is_streaming = asked.wants_stream and flow.is_streamable
+    watcher = process.hub.watch(execution_id, is_live=True)
+    try:
+        await start_prediction(process, flow=flow, request=asked, execution_id=execution_id, is_streaming=is_streaming)
+        if is_streaming:
+            renderer = FrameRenderer(question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id)
+            frames = Frames(watcher, renderer, after=EntryId(0, 0), closing=process.closing)
+            return stream_response(frames, execution_id=str(execution_id))
+        settled = await watcher.settled(timeout_s=settings.PREDICTION_TIMEOUT_S + 5)
+    except BaseException:
+        watcher.close()
+        raise
+    watcher.close()
+    return _answer(settled, execution_id, flow, asked)
+
+
+def _answer(
+    settled: Mapping[str, Any] | None, execution_id: UUID, flow: FlowRecord, asked: PredictionRequest
+) -> HttpResponseBase:
+    where = f"/api/v1/executions/{execution_id}"
+    if settled is None:
+        raise Unavailable(f"The answer is not ready yet; look it up at {where}")
+    if settled["state"] == "FAILED":
+        raise RunFailedError(settled["error"], settled["error_code"])
+    body = dict(settled["output"] or {"text": "", "executionId": str(execution_id), "chatId": asked.chat_id})
+    if settled["state"] == "CANCELLED":
+        body["warnings"] = [settled["error"]]
+    if asked.overrides:
+        ignored = ", ".join(asked.overrides)
+        body["warnings"] = [*body.get("warnings", []), f"overrideConfig: not enabled for this flow, ignored: {ignored}"]
+    return json_response(body)
+
+
+async def follow(flow: FlowRecord, execution_id: UUID, after: str) -> HttpResponseBase:
+    """The stream of a run of this flow, after the given frame."""
+    try:
+        position = EntryId.parse(after) if after else EntryId(0, 0)
+    except ValueError:
+        raise RequestInvalid("Last-Event-ID: expected the id of an event of this stream") from None
+    process = web_process()
+    run = await find_run(process.pool, execution_id=execution_id, chatflow_id=flow.id)
+    renderer = FrameRenderer(question=run.question, chat_id=run.chat_id, session_id=run.session_id)
+    watcher = process.hub.watch(execution_id, is_live=False)
+    frames = Frames(watcher, renderer, after=position, closing=process.closing)
+    return stream_response(frames, execution_id=str(execution_id))
+
+
+@documented(get=openapi.FOLLOW)
+@api_view("GET")
+async def execution_stream(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """The stream of a run from its beginning, or after `Last-Event-ID`; whoever may ask the flow may follow it."""
+    run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
+    flow = await find_callable_flow(str(run.chatflow_id), await read_caller(request))
+    last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
+    return await follow(flow, run.id, last.rpartition(":")[2])
+
+
+@documented(get=openapi.IS_STREAMING)
+@api_view("GET")
+async def is_streaming(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
+    """Whether this flow answers with a stream when asked to."""
+    flow = await _find_flow(chatflow_id)
+    return json_response({"isStreaming": flow.is_streamable})
+
+
+@documented(get=openapi.CHATBOT_CONFIG)
+@api_view("GET")
+async def chatbot_config(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
+    """What the chat widget needs of a flow, and nothing else of it."""
+    flow = await _find_flow(chatflow_id)
+    return json_response(public_config(flow, await Store(web_process().pool).flow_data(flow.version_id)))
+
+
+@documented(put=openapi.ABORT)
+@api_view("PUT")
+async def abort(request: HttpRequest, chatflow_id: str, chat_id: str) -> HttpResponseBase:
+    """Stop what runs in a conversation. Public, like the widget's button; nothing running is no error."""
+    flow = await _find_flow(chatflow_id)
+    process = web_process()
+    await request_stop(process.pool, process.redis, chatflow_id=flow.id, chat_id=chat_id)
+    return json_response({"status": 200, "message": "Chat message aborted"})
+
+
+async def _find_flow(chatflow_id: str) -> FlowRecord:
+    flow = await afind_flow(_flow_uuid(chatflow_id))
+    if flow is None:
+        raise NotFound(f"Chatflow {chatflow_id} not found")
+    return flow
+
+
+def _flow_uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotRunnable("Invalid Chatflow ID") from None
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"Execution {text} not found") from None
+
+
+def json_response(body: object) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body), content_type="application/json")
