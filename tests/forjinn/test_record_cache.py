@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import orjson
 import pytest
-from pytest_django import SettingsWrapper
+from pytest_django import Settings
 from redis.asyncio import Redis
 
 from forjinn.core import records
@@ -160,7 +160,7 @@ async def test_with_a_link_records_last(
 
 
 async def test_another_process_announcement_is_heard_at_once(
-    cache: RecordCache[str, str], source: Source, listening: None, settings: SettingsWrapper
+    cache: RecordCache[str, str], source: Source, listening: None, settings: Settings
 ) -> None:
     await cache.aget("a")
     source.rows["a"] = "second"
@@ -174,7 +174,7 @@ async def test_another_process_announcement_is_heard_at_once(
 
 
 async def test_a_message_that_is_none_ends_nothing(
-    cache: RecordCache[str, str], source: Source, listening: None, settings: SettingsWrapper
+    cache: RecordCache[str, str], source: Source, listening: None, settings: Settings
 ) -> None:
     await cache.aget("a")
     async with Redis.from_url(settings.REDIS_URL) as redis:
@@ -187,11 +187,11 @@ async def test_a_message_that_is_none_ends_nothing(
 
 
 async def test_a_lost_connection_is_noticed_and_found_again(
-    cache: RecordCache[str, str], source: Source, listening: None, settings: SettingsWrapper
+    cache: RecordCache[str, str], source: Source, listening: None, settings: Settings
 ) -> None:
     await cache.aget("a")
     async with Redis.from_url(settings.REDIS_URL) as redis:
-        await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await redis.client_kill_filter(_type="pubsub")
 
     await until(lambda: not records._link.is_alive)
     await until(lambda: records._link.is_alive)
@@ -201,7 +201,7 @@ async def test_a_lost_connection_is_noticed_and_found_again(
 
 
 def test_with_redis_away_a_change_is_still_seen_here(
-    cache: RecordCache[str, str], source: Source, settings: SettingsWrapper
+    cache: RecordCache[str, str], source: Source, settings: Settings
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     cache.get("a")
