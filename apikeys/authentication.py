@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -14,7 +15,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     """Sets `request.auth` to the key's record; its workspace is the caller's. There is no user."""
 
     def authenticate(self, request: Request) -> tuple[None, KeyRecord] | None:
-        raw = _sent_key(request)
+        raw = sent_key(request)
         if raw is None:
             raise AuthenticationFailed("API key missing: send Authorization: Bearer <key>")
         key = find_key(raw)
@@ -33,9 +34,9 @@ def key_of(request: Request) -> KeyRecord:
     return request.auth
 
 
-def _sent_key(request: Request) -> str | None:
-    """The header decides alone when it is there: a bad one is not rescued by the query."""
+def sent_key(request: Request | HttpRequest) -> str | None:
+    """The key as it was sent, None if none was. A header decides alone: the query does not rescue a bad one."""
     if header := request.headers.get("Authorization"):
         scheme, _, token = header.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
-    return request.query_params.get("apiKey")
+    return request.GET.get("apiKey")

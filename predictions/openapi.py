@@ -90,6 +90,14 @@ PUBLIC: list[dict[str, list[str]]] = [{}, {"bearerAuth": []}]
 
 CRASHED = {"500": {"description": "The run failed inside a node.", **ERROR_RESPONSE}}
 VENDOR_FAILED = {"502": {"description": "The model's vendor refused or failed.", **ERROR_RESPONSE}}
+WORDS = {"text/plain": {"schema": TEXT}}
+NOT_FROM_HERE = {
+    "403": {
+        "description": "The page that asks is not allowed to; in words alone when a stream was asked for.",
+        "content": {**ERROR_RESPONSE["content"], **WORDS},
+    }
+}
+TOO_OFTEN = {"429": {"description": "Beyond the flow's rate limit, in its author's words.", "content": WORDS}}
 TOO_SLOW = {"504": {"description": "A node took too long.", **ERROR_RESPONSE}}
 
 PREDICT: Schema = {
@@ -118,6 +126,8 @@ PREDICT: Schema = {
             "description": "The answer, whole or as it comes.",
             "content": {**_json(ANSWER, EXAMPLE_ANSWER), **EVENTS},
         },
+        **NOT_FROM_HERE,
+        **TOO_OFTEN,
         **CRASHED,
         **VENDOR_FAILED,
         **TOO_SLOW,

@@ -7,6 +7,8 @@ cannot be understood is a RequestInvalid that names the field.
 from __future__ import annotations
 
 import base64
+import mimetypes
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +23,8 @@ from forjinn.core.errors import AppError
 MAX_ID = 255
 JSON_FIELDS = ("overrideConfig", "history", "uploads", "form", "humanInput", "action", "vars")
 ROLES = ("userMessage", "apiMessage")
+SAME_TYPE = {"image/jpg": "image/jpeg"}  # what some clients write
+DATA_URI = re.compile(r"data:([^;,]*)[;,]")
 
 
 class RequestInvalid(AppError):
@@ -88,9 +92,16 @@ def read_request(request: HttpRequest) -> PredictionRequest:
     )
 
 
+def asks_for_stream(request: HttpRequest) -> bool:
+    """Whether the body asks for a stream, whatever else is wrong with it."""
+    try:
+        body = _multipart(request) if request.content_type == "multipart/form-data" else _json(request)
+        return _flag(body, "streaming")
+    except RequestInvalid:
+        return False
+
+
 def _json(request: HttpRequest) -> Mapping[str, Any]:
-    if not request.body:
-        raise RequestInvalid('The body is empty: send JSON like {"question": "..."}')
     try:
         body = orjson.loads(request.body)
     except orjson.JSONDecodeError as exc:
@@ -206,8 +217,24 @@ def _uploads(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         }
         if upload["type"] == "audio":
             raise RequestInvalid(f"{where}: this flow has no speech-to-text")
+        _check_kind(where, upload)
         uploads.append(upload)
     return uploads
+
+
+def _check_kind(where: str, upload: Mapping[str, str]) -> None:
+    """Name, declared type and data must say the same: a page that poses as a picture is served to others later."""
+    declared = SAME_TYPE.get(upload["mime"], upload["mime"])
+    if upload["type"] != "file":
+        return
+    guessed, _ = mimetypes.guess_type(upload["name"])
+    if declared and guessed and guessed != declared:
+        raise RequestInvalid(f"{where}: {upload['name']} is {guessed} by its name, but mime says {declared}")
+    carried = DATA_URI.match(upload["data"])
+    if carried is None:
+        raise RequestInvalid(f"{where}.data: expected a data URI like data:image/png;base64,...")
+    if declared and SAME_TYPE.get(carried[1], carried[1]) != declared:
+        raise RequestInvalid(f"{where}: data is {carried[1] or 'of no type'}, but mime says {declared}")
 
 
 def _images(uploads: Sequence[Mapping[str, Any]]) -> list[str]:

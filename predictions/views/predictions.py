@@ -11,25 +11,20 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from apikeys.authentication import sent_key
 from apikeys.records import afind_key
 from chatflows.records import FlowRecord, afind_flow
-from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unavailable, error_response
+from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unavailable, error_headers, error_response
 from forjinn.core.openapi import documented
 from predictions import openapi
+from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
+from predictions.limits import RateLimited
 from predictions.pool import DatabaseAway
 from predictions.publicity import public_config
-from predictions.requests import PredictionRequest, RequestInvalid, read_request
-from predictions.services import (
-    Caller,
-    NotRunnable,
-    RunFailedError,
-    find_callable_flow,
-    find_run,
-    new_execution_id,
-    start_prediction,
-)
+from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
+from predictions.services import RunFailedError, find_run, new_execution_id, start_prediction
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
 from predictions.stream import EntryId
@@ -62,10 +57,13 @@ def api_view(*methods: str) -> Callable[[View], View]:
 
 async def read_caller(request: HttpRequest) -> Caller:
     """Who asks. A key that is no good is not an error yet: public flows do not look at it."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    raw = token.strip() if scheme.lower() == "bearer" else request.GET.get("apiKey", "")
-    key = await afind_key(raw) if raw else None
-    return Caller(key=key, sent_key=bool(raw), origin=request.headers.get("Origin", ""))
+    raw = sent_key(request)
+    return Caller(
+        key=await afind_key(raw) if raw else None,
+        sent_key=bool(raw),
+        origin=request.headers.get("Origin", ""),
+        address=request.META.get("REMOTE_ADDR", ""),
+    )
 
 
 @documented(post=openapi.PREDICT)
@@ -75,10 +73,24 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
 
     With `Last-Event-ID` nothing is asked: the stream that this id belongs to continues after it.
     """
-    flow = await find_callable_flow(chatflow_id, await read_caller(request))
+    caller = await read_caller(request)
     if last := request.headers.get("Last-Event-ID"):
         execution_id, _, after = last.partition(":")
-        return await follow(flow, _uuid(execution_id), after)
+        return await follow(await find_callable_flow(chatflow_id, caller), _uuid(execution_id), after)
+    process = web_process()
+    try:
+        flow = await admit(process.redis, chatflow_id, caller, has_body=bool(request.body))
+    except RateLimited as exc:
+        return _plain_refusal(exc, exc.headers)
+    except OriginForbidden as exc:
+        # A widget that asked for a stream shows the body of this refusal as it is.
+        if asks_for_stream(request):
+            return _plain_refusal(exc)
+        raise
+    return await _run(request, flow)
+
+
+async def _run(request: HttpRequest, flow: FlowRecord) -> HttpResponseBase:
     asked = read_request(request)
     process = web_process()
     execution_id = new_execution_id()
@@ -184,6 +196,12 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound(f"Execution {text} not found") from None
+
+
+def _plain_refusal(refusal: AppError, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """The words alone, as the flow's author wrote them."""
+    shown = {**error_headers(refusal), **(headers or {})}
+    return HttpResponse(refusal.message, content_type="text/plain; charset=utf-8", status=refusal.status, headers=shown)
 
 
 def json_response(body: object) -> HttpResponse:

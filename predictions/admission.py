@@ -1,0 +1,111 @@
+"""Who may run a flow: the checks before anything is recorded, in the order that clients rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from apikeys.records import KeyRecord
+from chatflows.records import FlowRecord, afind_flow
+from forjinn.core.errors import AppError, NotFound, Unauthenticated
+from predictions.limits import check_rate
+
+
+class BodyMissing(AppError):
+    """There is nothing to run."""
+
+    status = 412
+    code = "body_missing"
+
+
+class OriginForbidden(AppError):
+    """The page that asks is not among the flow's allowed origins."""
+
+    status = 403
+    code = "origin_forbidden"
+
+
+class NotRunnable(AppError):
+    """The flow exists and may be called, but not like this."""
+
+    status = 400
+    code = "not_runnable"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the key, if one was sent and is good, and what the connection and the browser say."""
+
+    key: KeyRecord | None
+    sent_key: bool
+    origin: str
+    address: str
+
+
+async def admit(redis: Redis, chatflow_id: str, caller: Caller, *, has_body: bool) -> FlowRecord:
+    """The flow, if this caller may ask it now. The order of the checks is part of the contract."""
+    flow_id = _read_id(chatflow_id)
+    flow = await afind_flow(flow_id) if flow_id else None
+    if flow is not None:
+        await check_rate(redis, flow, caller.address)
+    if not has_body:
+        raise BodyMissing('The body is empty: send JSON like {"question": "..."}')
+    return _check(flow, chatflow_id, flow_id, caller)
+
+
+async def find_callable_flow(chatflow_id: str, caller: Caller) -> FlowRecord:
+    """The flow, if this caller may look at its runs: the same checks, without the flow's rate limit."""
+    flow_id = _read_id(chatflow_id)
+    return _check(await afind_flow(flow_id) if flow_id else None, chatflow_id, flow_id, caller)
+
+
+def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, caller: Caller) -> FlowRecord:
+    if flow_id is None:
+        raise NotRunnable("Invalid Chatflow ID")
+    if flow is None:
+        raise NotFound(f"Chatflow {chatflow_id} not found")
+    _check_origin(flow, caller.origin)
+    _check_key(flow, caller, chatflow_id)
+    if not flow.deployed:
+        raise NotFound(f"Chatflow {chatflow_id} is not deployed: set deployed to true to accept predictions")
+    if flow.start_input_type in ("webhookTrigger", "scheduleInput"):
+        way = f"/api/v1/webhook/{chatflow_id}" if flow.start_input_type == "webhookTrigger" else "its schedule only"
+        raise NotRunnable(f"Chatflow {chatflow_id} is started through {way}")
+    return flow
+
+
+def _read_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _check_origin(flow: FlowRecord, origin: str) -> None:
+    """Raises OriginForbidden for a page that the flow's `allowedOrigins` does not list."""
+    allowed = [str(entry).strip() for entry in flow.chatbot_config.get("allowedOrigins") or () if str(entry).strip()]
+    if not origin or not allowed:
+        return
+    host = urlsplit(origin).netloc
+    if not any(entry in ("*", origin, host) or (urlsplit(entry).netloc or entry) == host for entry in allowed):
+        text = flow.chatbot_config.get("allowedOriginsError") or "This site is not allowed to access this chatbot"
+        raise OriginForbidden(str(text))
+
+
+def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
+    if flow.apikey_id is not None:
+        if caller.key is None or caller.key.id != flow.apikey_id:
+            raise Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")
+        return
+    if flow.is_public:
+        return
+    if caller.key is None:
+        raise Unauthenticated(
+            "Invalid API key" if caller.sent_key else "API key missing: send Authorization: Bearer <key>"
+        )
+    if caller.key.workspace_id != flow.workspace_id:
+        # The same words as for a flow that does not exist: a stranger learns nothing.
+        raise NotFound(f"Chatflow {chatflow_id} not found")
