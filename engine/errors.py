@@ -59,6 +59,11 @@ class NodeError(EngineError):
         self.node_id = node_id
         self.node_label = node_label
 
+    def within(self, place: str) -> None:
+        """Say in front of the message where it happened, such as "Error in LLM node"."""
+        self.message = f"{place}: {self.message}"
+        self.args = (self.message,)
+
 
 class NodeInputError(NodeError):
     """An input is missing or malformed; running again with the same input fails again."""
