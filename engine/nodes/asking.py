@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from engine.context import NodeContext
 from engine.errors import ProviderError
@@ -16,36 +17,46 @@ async def ask(
     *,
     tools: Sequence[ToolSpec] = (),
     stop: Sequence[str] = (),
+    say: Callable[[str], None] | None = None,
 ) -> Completion:
     """The model's answer; while it is given, tokens and thoughts are emitted if somebody watches this node.
 
-    A model that its author keeps from streaming says everything in one token.
+    A model that its author keeps from streaming says everything in one token. `say` takes the tokens instead of those
+    who watch.
     """
     if not ctx.streams:
         return await model.complete(messages, tools=tools, stop=stop)
+    say = say or ctx.emit_token
     if not model.streaming:
         completion = await model.complete(messages, tools=tools, stop=stop)
         if completion.text:
-            ctx.emit_token(completion.text)
+            say(completion.text)
         return completion
-    return await _listen(ctx, model, messages, tools, stop)
+    return await _listen(ctx, model, messages, tools, stop, say)
 
 
 async def _listen(
-    ctx: NodeContext, model: ChatModel, messages: Sequence[Message], tools: Sequence[ToolSpec], stop: Sequence[str]
+    ctx: NodeContext,
+    model: ChatModel,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    stop: Sequence[str],
+    say: Callable[[str], None],
 ) -> Completion:
+    clock = ctx.world.clock
     thinking_since: float | None = None
+    thinking_s: float | None = None
     async for chunk in model.stream(messages, tools=tools, stop=stop):
         if isinstance(chunk, ThinkingDelta):
-            if thinking_since is None:
-                thinking_since = ctx.world.clock.monotonic()
+            thinking_since = clock.monotonic() if thinking_since is None else thinking_since
             ctx.emit_thinking(chunk.text, None)
             continue
         if thinking_since is not None:
-            ctx.emit_thinking("", ctx.world.clock.monotonic() - thinking_since)
-            thinking_since = None
+            section_s = clock.monotonic() - thinking_since
+            ctx.emit_thinking("", section_s)
+            thinking_s, thinking_since = (thinking_s or 0) + section_s, None
         if isinstance(chunk, TextDelta):
-            ctx.emit_token(chunk.text)
+            say(chunk.text)
         else:
-            return chunk
+            return chunk if thinking_s is None else replace(chunk, thinking_s=thinking_s)
     raise ProviderError(f"{model.model_name} ended its answer without a completion.", retryable=True)

@@ -28,6 +28,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     images: tuple[str, ...] = ()
+    original: Any = field(default=None, repr=False, compare=False)  # see Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,9 @@ class Completion:
     usage: Usage = field(default_factory=Usage)
     finish_reason: str = ""
     thinking: str = ""
+    thinking_s: float | None = None  # how long it thought; None: nobody listened while it did
+    # The vendor's own form of this turn. Some want it back, signatures and all, before they take a tool's result.
+    original: Any = field(default=None, repr=False, compare=False)
 
 
 ModelChunk = TextDelta | ThinkingDelta | Completion

@@ -1,0 +1,172 @@
+"""The one loop of all agents: ask a model, run the tools it calls, tell it what came of them, until it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from engine.context import NodeContext
+from engine.errors import NodeError, NodeInputError
+from engine.nodes.asking import ask
+from engine.providers.base import ChatModel, Completion, Message, Tool, ToolCall, ToolSpec, Usage
+
+STOPPED = "Agent stopped due to max iterations."
+
+Tools = Mapping[str, Tool]  # by the name that the model knows them by
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a model made of a conversation: calls, or, if there are none, its answer."""
+
+    completion: Completion
+    calls: tuple[ToolCall, ...] = ()
+    answer: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+class Talk(Protocol):
+    """How a model and its tools talk: in calls of its own, or in text of an agreed form."""
+
+    async def ask(self, ctx: NodeContext, messages: Sequence[Message]) -> Turn:
+        """The model's next turn. What belongs to its answer has been said to whoever watches."""
+        ...
+
+    def tell(self, turn: Turn, results: Sequence[tuple[ToolCall, str]]) -> list[Message]:
+        """The messages that a turn with calls, and what came of them, adds to the conversation."""
+        ...
+
+
+@dataclass(slots=True)
+class AgentRun:
+    """What an agent did. `used` are {tool, toolInput, toolOutput, error?}, `called` the same before they had run."""
+
+    answer: str = ""
+    usage: Usage = field(default_factory=Usage)
+    messages: list[Message] = field(default_factory=list)  # the conversation, all turns with tools included
+    called: list[dict[str, Any]] = field(default_factory=list)
+    used: list[dict[str, Any]] = field(default_factory=list)
+    completion: Completion = field(default_factory=lambda: Completion(""))
+
+
+async def run_agent(
+    ctx: NodeContext, talk: Talk, tools: Tools, messages: Sequence[Message], *, max_rounds: int
+) -> AgentRun:
+    """Calls run one after the other, in order. What a tool fails with is told to the model.
+
+    After `max_rounds` turns without an answer the answer is STOPPED.
+    """
+    run = AgentRun(messages=list(messages))
+    for _ in range(max_rounds):
+        turn = await talk.ask(ctx, run.messages)
+        run.usage += turn.usage
+        run.completion = turn.completion
+        if not turn.calls:
+            run.answer = turn.answer
+            return run
+        results = await _call_all(ctx, run, tools, turn.calls)
+        if (direct := _direct_answer(tools, results, run.used)) is not None:
+            return _end(ctx, run, direct)
+        run.messages += talk.tell(turn, results)
+    return _end(ctx, run, STOPPED)
+
+
+def _end(ctx: NodeContext, run: AgentRun, answer: str) -> AgentRun:
+    """An answer that is not the model's, so that nobody has said it yet."""
+    run.answer = answer
+    if answer and ctx.streams:
+        ctx.emit_token(answer)
+    return run
+
+
+async def _call_all(
+    ctx: NodeContext, run: AgentRun, tools: Tools, calls: Sequence[ToolCall]
+) -> list[tuple[ToolCall, str]]:
+    called = [{"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": ""} for call in calls]
+    run.called += called
+    if ctx.is_last:
+        ctx.emit_tools_called(called)
+    results = []
+    for call in calls:
+        used, result = await _call(tools, call)
+        run.used.append(used)
+        results.append((call, result))
+    if ctx.is_last:
+        ctx.emit_tools_used(list(run.used))
+    return results
+
+
+async def _call(tools: Tools, call: ToolCall) -> tuple[dict[str, Any], str]:
+    """The record of a call, and what the model is told."""
+    used: dict[str, Any] = {"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": ""}
+    tool = tools.get(call.name)
+    try:
+        if tool is None:
+            raise NodeInputError(f"There is no tool {call.name!r}. Known tools: {', '.join(tools) or 'none'}.")
+        used["toolOutput"] = await tool.call(call.arguments)
+    except NodeError as exc:
+        return {**used, "error": exc.message}, f"Error: {exc.message}"
+    return used, used["toolOutput"]
+
+
+def _direct_answer(
+    tools: Tools, results: Sequence[tuple[ToolCall, str]], used: Sequence[Mapping[str, Any]]
+) -> str | None:
+    if len(results) != 1 or "error" in used[-1]:
+        return None
+    call, result = results[0]
+    return result if tools[call.name].return_direct else None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCalling:
+    """The talk of models that call tools by themselves. `is_silent`: its words are no answer yet, keep them back."""
+
+    model: ChatModel
+    tools: Tools
+    is_silent: bool = False
+
+    async def ask(self, ctx: NodeContext, messages: Sequence[Message]) -> Turn:
+        """See `Talk.ask`. What it says beside calls is said at once as well: nobody can know that calls will follow."""
+        specs = model_specs(self.tools)
+        if self.is_silent:
+            completion = await self.model.complete(messages, tools=specs)
+        else:
+            completion = await ask(ctx, self.model, messages, tools=specs)
+        return Turn(completion, completion.tool_calls, completion.text, completion.usage)
+
+    def tell(self, turn: Turn, results: Sequence[tuple[ToolCall, str]]) -> list[Message]:
+        """See `Talk.tell`."""
+        said = turn.completion
+        asked = Message("assistant", said.text, tool_calls=said.tool_calls, original=said.original)
+        return [asked, *(Message("tool", text, name=call.name, tool_call_id=call.id) for call, text in results)]
+
+
+def model_specs(tools: Tools) -> list[ToolSpec]:
+    """The tools as a model is told of them."""
+    return [replace(tool.spec, name=name) for name, tool in tools.items()]
+
+
+def named_tools(given: Iterable[Any]) -> dict[str, Tool]:
+    """Tools by name, of tools and lists of tools; those that share a name are numbered.
+
+    Raises NodeInputError for anything that is no tool.
+    """
+    named: dict[str, Tool] = {}
+    for tool in _flat(given):
+        if not isinstance(tool, Tool):
+            raise NodeInputError("What is connected as a tool is none.")
+        name, number = tool.spec.name, 2
+        while name in named:
+            name, number = f"{tool.spec.name}_{number}", number + 1
+        named[name] = tool
+    return named
+
+
+def _flat(given: Iterable[Any]) -> Iterable[Any]:
+    for item in given:
+        if isinstance(item, list | tuple):
+            yield from _flat(item)
+        elif item:
+            yield item
