@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from engine.context import NodeContext
 from engine.errors import NodeError, NodeInputError
-from engine.memories import Memory
 from engine.nodes import values
 from engine.nodes.asking import ask
+from engine.nodes.questions import question_messages, with_images
 from engine.parsers import OutputParser, Unparsable
 from engine.prompts import Prompt
 from engine.providers.base import ChatModel, Completion, Message, Usage
@@ -89,35 +88,25 @@ async def run_llm_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     if not ctx.is_last and ctx.node.output != "outputPrediction":
         return NodeResult(value=chain)
     if chain.parser is None:
-        completion = await ask(ctx, chain.model, _with_images(ctx, chain.prompt.fill(ctx.request.question)))
+        completion = await ask(ctx, chain.model, with_images(ctx, chain.prompt.fill(ctx.request.question)))
         return answer(completion)
     return await _run_parsed(ctx, chain, chain.parser)
 
 
 async def run_conversation(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Ask the model with the conversation so far between the system message and the question."""
-    memory: Memory = inputs["memory"]
-    past = await memory.load()
-    prompt: Prompt | None = inputs.get("chatPromptTemplate") or None
-    if prompt is None:
-        system = values.text(inputs, "systemMessagePrompt")
-        opening = [Message("system", system)] if system else []
-        messages = [*opening, *past, Message("user", ctx.request.question)]
-    else:
-        *opening, question = prompt.fill(ctx.request.question, **{memory.key: transcript(past)})
-        messages = [*opening, *past, question]
-    return answer(await ask(ctx, inputs["model"], _with_images(ctx, messages)))
+    messages = await question_messages(
+        ctx,
+        system=values.text(inputs, "systemMessagePrompt"),
+        memory=inputs["memory"],
+        prompt=inputs.get("chatPromptTemplate") or None,
+    )
+    return answer(await ask(ctx, inputs["model"], messages))
 
 
 def answer(completion: Completion) -> NodeResult:
     """A model's answer as what a chain or an agent gives."""
     return NodeResult(output={"content": completion.text}, value=completion.text, usage=completion.usage)
-
-
-def transcript(messages: Sequence[Message]) -> str:
-    """A conversation as text, for prompts that hold it in a variable."""
-    speakers = {"user": "Human", "assistant": "Assistant"}
-    return "\n".join(f"{speakers.get(m.role, m.role)}: {m.content}" for m in messages)
 
 
 def _prompt(inputs: Inputs) -> Prompt:
@@ -127,16 +116,10 @@ def _prompt(inputs: Inputs) -> Prompt:
     return prompt
 
 
-def _with_images(ctx: NodeContext, messages: Sequence[Message]) -> list[Message]:
-    """The images of the request go with the last message; models that may not see images leave them out."""
-    *first, last = messages
-    return [*first, replace(last, images=ctx.request.images) if ctx.request.images else last]
-
-
 async def _run_parsed(ctx: NodeContext, chain: Chain, parser: OutputParser) -> NodeResult:
     """Nothing is streamed: the answer is of no use before it is whole and read."""
     prompt = chain.prompt.followed_by(parser.instructions)
-    messages = _with_images(ctx, prompt.fill(ctx.request.question))
+    messages = with_images(ctx, prompt.fill(ctx.request.question))
     completion = await chain.model.complete(messages)
     usage = completion.usage
     try:

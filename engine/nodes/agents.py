@@ -1,0 +1,144 @@
+"""Agents of classic flows: they end the flow, and use tools on the way to the answer."""
+
+from __future__ import annotations
+
+from engine.context import NodeContext
+from engine.errors import NodeInputError
+from engine.nodes import values
+from engine.nodes.agent_loop import AgentRun, FunctionCalling, Talk, Tools, named_tools, run_agent
+from engine.nodes.chains import MODERATION
+from engine.nodes.questions import question_messages
+from engine.nodes.react import json_system, json_talk, react_system, react_talk
+from engine.providers.base import ChatModel
+from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+
+MAX_ROUNDS = 15
+BASE_CLASSES = ("AgentExecutor", "BaseChain", "Runnable")
+HELPFUL = "You are a helpful AI assistant."
+
+TOOLS = Param("tools", "Tool", "Tools", is_list=True, help="What it may use.")
+MODEL = Param("model", "BaseChatModel", "Chat Model", help="Which model is asked.")
+MEMORY = Param("memory", "BaseChatMemory", "Memory", optional=True, help="What it remembers.")
+MAX_ITERATIONS = Param(
+    "maxIterations",
+    "number",
+    "Max Iterations",
+    optional=True,
+    help=f"How often the model is asked before the agent gives up; {MAX_ROUNDS} times unless given.",
+)
+SYSTEM = Param("systemMessage", "string", "System Message", default=HELPFUL, optional=True, help="Who it is to be.")
+
+TOOL_AGENT = NodeSpec(
+    name="toolAgent",
+    label="Tool Agent",
+    version=2,
+    category="Agents",
+    base_classes=BASE_CLASSES,
+    help="Lets a model that can call tools use them.",
+    params=(
+        TOOLS,
+        MEMORY,
+        Param("model", "BaseChatModel", "Tool Calling Chat Model", help="Which model is asked."),
+        Param(
+            "chatPromptTemplate",
+            "ChatPromptTemplate",
+            "Chat Prompt Template",
+            optional=True,
+            help="Instead of the system message; its human message must hold {input}.",
+        ),
+        SYSTEM,
+        MODERATION,
+        MAX_ITERATIONS,
+    ),
+    role="ending",
+)
+CONVERSATIONAL = NodeSpec(
+    name="conversationalAgent",
+    label="Conversational Agent",
+    version=3,
+    category="Agents",
+    base_classes=BASE_CLASSES,
+    help="Lets any chat model use tools, by JSON in its answers.",
+    params=(TOOLS, MODEL, MEMORY, SYSTEM, MODERATION, MAX_ITERATIONS),
+    role="ending",
+)
+REACT_CHAT = NodeSpec(
+    name="reactAgentChat",
+    label="ReAct Agent for Chat Models",
+    version=4,
+    category="Agents",
+    base_classes=BASE_CLASSES,
+    help="Lets any chat model use tools, by thoughts and actions in its answers.",
+    params=(TOOLS, MODEL, MEMORY, MODERATION, MAX_ITERATIONS),
+    role="ending",
+)
+REACT_LLM = NodeSpec(
+    name="reactAgentLLM",
+    label="ReAct Agent for LLMs",
+    version=2,
+    category="Agents",
+    base_classes=BASE_CLASSES,
+    help="Lets any language model use tools, by thoughts and actions in its answers. It remembers nothing.",
+    params=(
+        TOOLS,
+        Param("model", "BaseLanguageModel", "Language Model", help="Which model is asked."),
+        MODERATION,
+        MAX_ITERATIONS,
+    ),
+    role="ending",
+)
+
+
+async def run_tool_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """The model calls the tools by itself. Raises NodeInputError for anything that is no tool."""
+    tools = _tools(inputs)
+    talk = FunctionCalling(_model(inputs), tools)
+    return await _run(ctx, inputs, talk, tools, system=values.text(inputs, "systemMessage", HELPFUL))
+
+
+async def run_conversational(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """The model writes JSON to use a tool. Raises NodeInputError for anything that is no tool."""
+    tools = _tools(inputs)
+    system = json_system(values.text(inputs, "systemMessage", HELPFUL), tools)
+    return await _run(ctx, inputs, json_talk(_model(inputs), tools), tools, system=system)
+
+
+async def run_react(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """The model writes thoughts and actions to use a tool. Raises NodeInputError for anything that is no tool."""
+    tools = _tools(inputs)
+    return await _run(ctx, inputs, react_talk(_model(inputs), tools), tools, system=react_system(tools))
+
+
+async def _run(ctx: NodeContext, inputs: Inputs, talk: Talk, tools: Tools, *, system: str) -> NodeResult:
+    messages = await question_messages(
+        ctx,
+        system=system,
+        memory=inputs.get("memory") or None,
+        prompt=inputs.get("chatPromptTemplate") or None,
+    )
+    rounds = values.integer(inputs, "maxIterations") or MAX_ROUNDS
+    return _result(await run_agent(ctx, talk, tools, messages, max_rounds=rounds))
+
+
+def _result(run: AgentRun) -> NodeResult:
+    return NodeResult(output={"content": run.answer, "usedTools": run.used}, value=run.answer, usage=run.usage)
+
+
+def _tools(inputs: Inputs) -> Tools:
+    given = inputs.get("tools") or ()
+    return named_tools(given if isinstance(given, list | tuple) else (given,))
+
+
+def _model(inputs: Inputs) -> ChatModel:
+    model = inputs.get("model")
+    if not isinstance(model, ChatModel):
+        raise NodeInputError("An agent needs a chat model: connect one to it.")
+    return model
+
+
+NODES = (
+    NodeType(TOOL_AGENT, run_tool_agent),
+    NodeType(CONVERSATIONAL, run_conversational),
+    NodeType(REACT_CHAT, run_react),
+    NodeType(REACT_LLM, run_react),
+)
