@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apikeys.authentication import key_of
 from chatflows.models import Chatflow
 from forjinn.core.errors import BadRequest
 from forjinn.core.pagination import page_of
@@ -42,8 +43,7 @@ class ChatMessagesView(APIView):
     )
     def get(self, request: Request, chatflow_id: str) -> Response:
         messages = self._chosen(request, chatflow_id)
-        newest_first = request.query_params.get("order", "ASC").upper() == "DESC"
-        page, headers = page_of(messages.order_by("-id" if newest_first else "id"), request)
+        page, headers = page_of(messages.order_by("-id" if _newest_first(request) else "id"), request)
         return Response([ChatMessageSerializer().to_representation(message) for message in page], headers=headers)
 
     @extend_schema(
@@ -56,17 +56,14 @@ class ChatMessagesView(APIView):
         return Response({"affected": deleted})
 
     def _chosen(self, request: Request, chatflow_id: str) -> QuerySet[ChatMessage]:
-        chatflow = Chatflow.objects.get_for(request.auth.workspace_id, pk=chatflow_id)
+        chatflow = Chatflow.objects.get_for(key_of(request).workspace_id, pk=chatflow_id)
         messages = ChatMessage.objects.filter(workspace_id=chatflow.workspace_id, chatflow=chatflow)
         for name, column in FILTERS.items():
             if value := request.query_params.get(name):
-                if "\0" in value:
-                    raise BadRequest(f"{name}: the character NUL is not allowed")
-                messages = messages.filter(**{column: _uuid(name, value) if column == "id" else value})
+                messages = messages.filter(**{column: _uuid(name, value) if column == "id" else _text(name, value)})
         if chat_types := request.query_params.getlist("chatType"):
-            messages = messages.filter(
-                chat_type__in=[part.strip('"') for t in chat_types for part in t.strip("[]").split(",")]
-            )
+            chosen = [part.strip(' "') for text in chat_types for part in text.strip("[]").split(",")]
+            messages = messages.filter(chat_type__in=[_text("chatType", kind) for kind in chosen])
         for name, lookup in (("startDate", "created_at__gte"), ("endDate", "created_at__lte")):
             if value := request.query_params.get(name):
                 messages = messages.filter(**{lookup: _date(name, value)})
@@ -79,8 +76,21 @@ class ExecutionView(APIView):
     @extend_schema(operation_id="execution_get", responses=ExecutionSerializer)
     def get(self, request: Request, execution_id: str) -> Response:
         runs = Execution.objects.prefetch_related(Prefetch("node_runs", NodeRun.objects.order_by("attempt", "seq")))
-        run = runs.get_for(request.auth.workspace_id, pk=execution_id)
+        run = runs.get_for(key_of(request).workspace_id, pk=execution_id)
         return Response(ExecutionSerializer().to_representation(run))
+
+
+def _newest_first(request: Request) -> bool:
+    order = request.query_params.get("order") or "ASC"
+    if order.upper() not in ("ASC", "DESC"):
+        raise BadRequest(f"order: expected ASC or DESC, got '{order[:40]}'")
+    return order.upper() == "DESC"
+
+
+def _text(name: str, value: str) -> str:
+    if "\0" in value:
+        raise BadRequest(f"{name}: the character NUL is not allowed")
+    return value
 
 
 def _uuid(name: str, value: str) -> str:
@@ -91,10 +101,11 @@ def _uuid(name: str, value: str) -> str:
 
 
 def _date(name: str, value: str) -> datetime:
+    """A time without an offset is UTC, like every time that this API tells."""
     try:
         parsed = parse_datetime(value)
     except ValueError:
         parsed = None
     if parsed is None:
         raise BadRequest(f"{name}: expected a date like 2026-01-31T12:00:00Z")
-    return parsed
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
