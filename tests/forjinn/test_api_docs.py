@@ -1,0 +1,119 @@
+"""The API's own description, and the pages that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+
+pytestmark = pytest.mark.django_db
+
+METHODS = {"get", "put", "post", "delete", "patch"}
+
+
+@pytest.fixture
+def document(client: Client) -> dict[str, Any]:
+    response = client.get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    described: dict[str, Any] = response.json()
+    return described
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in METHODS & item.keys():
+            yield f"{method.upper()} {path}", item[method]
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            yield from references(item)
+
+
+def test_the_document_is_openapi_3_1_and_valid(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    validate_schema(document)  # type: ignore[no-untyped-call]  # the library has no types
+    assert all(
+        ref.removeprefix("#/components/schemas/") in document["components"]["schemas"] for ref in references(document)
+    )
+
+
+def test_the_document_tells_of_every_call(document: dict[str, Any]) -> None:
+    assert {name for name, _ in operations(document)} == {
+        "GET /api/v1/agentflows",
+        "POST /api/v1/agentflows",
+        "GET /api/v1/agentflows/{chatflow_id}",
+        "PUT /api/v1/agentflows/{chatflow_id}",
+        "DELETE /api/v1/agentflows/{chatflow_id}",
+        "GET /api/v1/chatflows",
+        "POST /api/v1/chatflows",
+        "GET /api/v1/chatflows/apikey/{raw_key}",
+        "GET /api/v1/chatflows/{chatflow_id}",
+        "PUT /api/v1/chatflows/{chatflow_id}",
+        "DELETE /api/v1/chatflows/{chatflow_id}",
+        "GET /api/v1/chatmessage/{chatflow_id}",
+        "DELETE /api/v1/chatmessage/{chatflow_id}",
+        "GET /api/v1/executions/{execution_id}",
+        # Asynchronous views, which the framework does not see.
+        "POST /api/v1/prediction/{chatflow_id}",
+        "GET /api/v1/chatflows-streaming/{chatflow_id}",
+        "GET /api/v1/public-chatbotConfig/{chatflow_id}",
+        "PUT /api/v1/chatmessage/abort/{chatflow_id}/{chat_id}",
+        "GET /api/v1/executions/{execution_id}/stream",
+    }
+
+
+def test_every_call_has_a_name_of_its_own_and_says_what_it_answers(document: dict[str, Any]) -> None:
+    described = dict(operations(document))
+
+    ids = [operation["operationId"] for operation in described.values()]
+    assert len(set(ids)) == len(ids)
+    for name, operation in described.items():
+        answers = operation["responses"]
+        assert "200" in answers, name
+        assert {"4XX", "503"} <= answers.keys(), name
+        assert all(answer.get("description") is not None for answer in answers.values()), name
+
+
+def test_only_what_a_public_flow_offers_is_open(document: dict[str, Any]) -> None:
+    without_key = {name for name, operation in operations(document) if {} in operation["security"]}
+
+    assert without_key == {
+        "POST /api/v1/prediction/{chatflow_id}",
+        "GET /api/v1/chatflows-streaming/{chatflow_id}",
+        "GET /api/v1/public-chatbotConfig/{chatflow_id}",
+        "PUT /api/v1/chatmessage/abort/{chatflow_id}/{chat_id}",
+        "GET /api/v1/executions/{execution_id}/stream",
+    }
+    assert document["components"]["securitySchemes"].keys() == {"bearerAuth", "apiKeyQuery"}
+
+
+def test_a_prediction_is_shown_by_example_in_both_its_forms(document: dict[str, Any]) -> None:
+    predict = document["paths"]["/api/v1/prediction/{chatflow_id}"]["post"]
+
+    asked = predict["requestBody"]["content"]
+    answered = predict["responses"]["200"]["content"]
+    assert asked["application/json"]["example"] == {"question": "Hello"}
+    assert answered["application/json"]["example"].keys() >= {"text", "question", "chatId", "chatMessageId"}
+    assert answered["text/event-stream"]["example"].startswith("message:\ndata:{")
+
+
+@pytest.mark.parametrize(("path", "marker"), [("/api/docs", "swagger-ui"), ("/api/docs/redoc", "redoc")])
+def test_the_docs_are_pages_that_load_nothing_from_elsewhere(client: Client, path: str, marker: str) -> None:
+    response = client.get(path)
+
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert marker in text
+    assert "/api/v1/openapi.json" in text
+    assert "//cdn" not in text
+    assert 'src="http' not in text
