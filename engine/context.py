@@ -65,6 +65,9 @@ class RunRequest:
     history: tuple[Message, ...] = ()
     images: tuple[str, ...] = ()
     is_streaming: bool = False  # False: nobody watches tokens, so models are called without streaming
+    attachment: str = ""  # text of fully uploaded files: {{ file_attachment }}
+    webhook: Mapping[str, Any] = field(default_factory=dict)  # body, headers and query of the trigger: {{ $webhook }}
+    iteration: Mapping[str, Any] | None = None  # in a block: value, index, isFirst, isLast: {{ $iteration }}
 
 
 @dataclass(slots=True)
@@ -84,6 +87,8 @@ class NodeContext:
     emit_tools_used: Callable[[Sequence[Mapping[str, Any]]], None]
     build: Callable[[str, Mapping[str, Any]], Awaitable[NodeResult]]  # a component by name: a v2 node's model, tool ...
     resolve: Callable[[Any], Any]  # {{ references }} in a value, with this node's scope
+    runs: int = 0  # how often this node has already run in this run
+    answer: Mapping[str, Any] | None = None  # a human's, if the run was paused at this node
 
     @property
     def streams(self) -> bool:

@@ -14,8 +14,30 @@ if TYPE_CHECKING:
 # Kinds that are filled in on the node itself. Any other kind names the base class that an edge must bring:
 # then the parameter is an anchor.
 FIELD_KINDS = frozenset(
-    "asyncOptions asyncMultiOptions options multiOptions array datagrid string number boolean password json code date"
-    " file folder tabs conditionFunction timePicker weekDaysPicker monthDaysPicker datePicker credential".split()
+    (
+        "asyncOptions",
+        "asyncMultiOptions",
+        "options",
+        "multiOptions",
+        "array",
+        "datagrid",
+        "string",
+        "number",
+        "boolean",
+        "password",
+        "json",
+        "code",
+        "date",
+        "file",
+        "folder",
+        "tabs",
+        "conditionFunction",
+        "timePicker",
+        "weekDaysPicker",
+        "monthDaysPicker",
+        "datePicker",
+        "credential",
+    )
 )
 
 Inputs = Mapping[str, Any]
@@ -99,3 +121,6 @@ class NodeType:
 
     spec: NodeSpec
     run: NodeRun
+    # Whether a node with these inputs (not yet resolved) uses nothing of the run but what its references name: neither
+    # messages nor state. Then it may run beside nodes that are ready before it. None: never.
+    is_independent: Callable[[Inputs], bool] | None = None

@@ -1,0 +1,49 @@
+"""The way of events out of a run: numbered, in order, to one reader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from engine.events import Event
+
+
+class Feed:
+    """Events wait here until the reader comes round; what came together is read together."""
+
+    __slots__ = ("_events", "_is_closed", "_seq", "_waiter")
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._seq = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_closed = False
+
+    def put(self, kind: type[Event], *fields: Any) -> None:
+        """Make the next event of that class; its `seq` is given here."""
+        self._seq += 1
+        self._events.append(kind(self._seq, *fields))
+        self._wake()
+
+    def close(self) -> None:
+        """No event follows."""
+        self._is_closed = True
+        self._wake()
+
+    async def read(self) -> AsyncIterator[Event]:
+        """All events to the last."""
+        while True:
+            events, self._events = self._events, []
+            for event in events:
+                yield event
+            if self._events:
+                continue
+            if self._is_closed:
+                return
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

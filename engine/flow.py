@@ -1,0 +1,255 @@
+"""Reads a flow's JSON text into the graph that runs: nodes, edges, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from engine.errors import FlowError
+from engine.graph import Edge, Graph
+
+if TYPE_CHECKING:
+    from engine.plan import Plan
+
+Kind = Literal["CHATFLOW", "AGENTFLOW", "MULTIAGENT"]
+
+NOTES = frozenset({"stickyNote", "stickyNoteAgentflow"})
+MULTI_AGENTS = frozenset({"Multi Agents", "Sequential Agents"})
+INSTANCE = re.compile(r"\{\{\s*([^{}\s.]+)\.data\.instance\b[^{}]*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node type's place in a flow."""
+
+    id: str
+    label: str
+    name: str  # of its type
+    version: float = 0.0
+    category: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    output: str = ""  # the selected one of several outputs of a classic node
+    credential: str = ""
+    parent: str = ""  # the iteration block that it stands in
+    # What the exported node says of its own params; the type's spec may know better.
+    variables: frozenset[str] = frozenset()  # params that accept {{ references }}
+    json: frozenset[str] = frozenset()  # params that hold JSON text
+    secrets: frozenset[str] = frozenset()  # params that hold passwords
+    policy: Mapping[str, Any] = field(default_factory=dict)  # see `engine.retry.Policy`
+
+
+@dataclass(slots=True)
+class Flow:
+    """A graph that is drawn correctly; whether its node types exist here is for `engine.plan.plan_for` to say."""
+
+    kind: Kind
+    nodes: Mapping[str, Node]  # in the order of the file
+    graph: Graph
+    uses_variables: bool  # it refers to the workspace's variables
+    plan: Plan | None = None  # kept here by `plan_for`, so that a hot run plans nothing
+
+    @property
+    def start(self) -> Node | None:
+        """Where an AgentFlow v2 begins."""
+        return self.nodes[self.graph.roots[0]] if self.kind == "AGENTFLOW" else None
+
+    def successors(self, node_id: str) -> tuple[str, ...]:
+        return self.graph.targets(node_id)
+
+    def predecessors(self, node_id: str) -> tuple[str, ...]:
+        return self.graph.sources(node_id)
+
+
+def parse_flow(text: str | bytes) -> Flow:
+    """The flow in the editor's JSON text. Sticky notes are dropped, connections that lack one side are completed.
+
+    Raises FlowError for text that is no graph, dangling edges, cycles, and a start that is missing or not unique.
+    """
+    raw = _read(text)
+    nodes = {node.id: node for node in map(_node, raw["nodes"]) if node.name not in NOTES}
+    if not nodes:
+        raise FlowError("The flow has no nodes: place some and save it again.")
+    kind = _kind(nodes.values())
+    edges = _edges(raw["edges"], nodes, notes={str(n.get("id")) for n in raw["nodes"]} - nodes.keys())
+    if kind == "CHATFLOW":
+        edges = _add_missing_edges(edges, nodes)
+        nodes = _add_missing_inputs(edges, nodes, _lists(raw["nodes"]))
+    outside = [node.id for node in nodes.values() if not node.parent]
+    graph = Graph.of(outside, [e for e in edges if not (nodes[e.source].parent or nodes[e.target].parent)])
+    if kind != "MULTIAGENT":
+        _check_cycles(graph, nodes, kind)
+    if kind == "AGENTFLOW":
+        _check_start(graph, nodes)
+    return Flow(kind, nodes, graph, uses_variables="$vars" in (text if isinstance(text, str) else text.decode()))
+
+
+def _read(text: str | bytes) -> Mapping[str, Any]:
+    try:
+        raw = orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        raise FlowError(f"The flow is not valid JSON: {exc}.") from exc
+    if not isinstance(raw, dict):
+        raise FlowError("The flow must be a JSON object with nodes and edges.")
+    for name in ("nodes", "edges"):
+        items = raw.setdefault(name, [])
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise FlowError(f"The flow's {name} must be a list of objects.")
+    return raw
+
+
+def _node(raw: Mapping[str, Any]) -> Node:
+    data = raw.get("data")
+    if not isinstance(data, dict) or not raw.get("id"):
+        raise FlowError(f"A node of the flow has no {'id' if isinstance(data, dict) else 'data'}.")
+    node_id, name = str(raw["id"]), str(data.get("name") or "")
+    if raw.get("type") in NOTES:
+        name = "stickyNote"
+    elif not name:
+        raise FlowError(f"Node {node_id} does not say of which type it is: its data has no name.")
+    params = [param for param in _items(data, "inputParams") if isinstance(param.get("name"), str)]
+    return Node(
+        id=node_id,
+        label=str(data.get("label") or node_id),
+        name=name,
+        version=_number(data.get("version")),
+        category=str(data.get("category") or ""),
+        inputs=_object(data, "inputs"),
+        output=str(_object(data, "outputs").get("output") or ""),
+        credential=str(data.get("credential") or ""),
+        parent=str(raw.get("parentNode") or ""),
+        variables=frozenset(param["name"] for param in params if param.get("acceptVariable")),
+        json=frozenset(param["name"] for param in params if param.get("type") == "json"),
+        secrets=frozenset(param["name"] for param in params if param.get("type") == "password"),
+        policy=_object(data, "policy"),
+    )
+
+
+def _kind(nodes: Iterable[Node]) -> Kind:
+    if any(node.name.endswith("Agentflow") for node in nodes):
+        return "AGENTFLOW"
+    return "MULTIAGENT" if any(node.category in MULTI_AGENTS for node in nodes) else "CHATFLOW"
+
+
+def _edges(raw: Sequence[Mapping[str, Any]], nodes: Mapping[str, Node], notes: set[str]) -> list[Edge]:
+    edges: list[Edge] = []
+    for item in raw:
+        source, target = str(item.get("source") or ""), str(item.get("target") or "")
+        if source in notes or target in notes:
+            continue
+        for end in (source, target):
+            if end not in nodes:
+                raise FlowError(
+                    f"An edge from {source or 'nowhere'} to {target or 'nowhere'} hangs loose: there is no node "
+                    f"{end!r}. Delete the edge or draw it again."
+                )
+        edges.append(
+            Edge(source, target, _output_of(item.get("sourceHandle")), _input_of(item.get("targetHandle"), target))
+        )
+    return list(dict.fromkeys(edges))
+
+
+def _output_of(handle: Any) -> str:
+    """`llmAgentflow_0-output-0` -> `0`; `chatOpenAI_0-output-chatOpenAI-ChatOpenAI|…` -> `chatOpenAI`."""
+    return str(handle or "").rpartition("-output-")[2].partition("-")[0]
+
+
+def _input_of(handle: Any, target: str) -> str:
+    """`llmChain_0-input-model-BaseChatModel` -> `model`; AgentFlow v2 has one input, which is the node itself."""
+    prefix = f"{target}-input-"
+    text = str(handle or "")
+    return text.removeprefix(prefix).partition("-")[0] if text.startswith(prefix) else ""
+
+
+def _add_missing_edges(edges: list[Edge], nodes: Mapping[str, Node]) -> list[Edge]:
+    """An input that holds `{{x.data.instance}}` needs x before it, whether an edge was drawn or not."""
+    known = {(edge.source, edge.target) for edge in edges}
+    added = [
+        Edge(source, node.id, "", name)
+        for node in nodes.values()
+        for name, value in node.inputs.items()
+        for source in instances_in(value)
+        if source in nodes and (source, node.id) not in known
+    ]
+    return [*edges, *dict.fromkeys(added)]
+
+
+def _add_missing_inputs(
+    edges: Iterable[Edge], nodes: Mapping[str, Node], lists: Mapping[str, frozenset[str]]
+) -> dict[str, Node]:
+    """An edge whose input holds nothing brings its source's value."""
+    completed = dict(nodes)
+    for edge in edges:
+        node = completed[edge.target]
+        held = node.inputs.get(edge.input)
+        is_list = isinstance(held, list) or edge.input in lists.get(node.id, ())
+        if not edge.input or edge.source in instances_in(held) or (held and not is_list):
+            continue
+        reference = f"{{{{{edge.source}.data.instance}}}}"
+        value = [*(held or []), reference] if is_list else reference
+        completed[node.id] = replace(node, inputs={**node.inputs, edge.input: value})
+    return completed
+
+
+def instances_in(value: Any) -> list[str]:
+    """Ids of the nodes whose instances a classic input takes."""
+    if isinstance(value, str):
+        return INSTANCE.findall(value) if "{{" in value else []
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [found for item in value for found in instances_in(item)] if isinstance(value, list) else []
+
+
+def _lists(raw: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Of each node, the anchors that take several edges."""
+    return {
+        str(node["id"]): frozenset(
+            str(anchor.get("name")) for anchor in _items(node["data"], "inputAnchors") if anchor.get("list")
+        )
+        for node in raw
+    }
+
+
+def _check_cycles(graph: Graph, nodes: Mapping[str, Node], kind: Kind) -> None:
+    cycle = graph.cycle()
+    if not cycle:
+        return
+    path = " -> ".join(nodes[node_id].label for node_id in (*cycle, cycle[0]))
+    advice = "use a Loop node to go back" if kind == "AGENTFLOW" else "remove one of its edges"
+    raise FlowError(f"The flow runs in a circle: {path}; {advice}.")
+
+
+def _check_start(graph: Graph, nodes: Mapping[str, Node]) -> None:
+    if not graph.roots:
+        raise FlowError("The flow has no starting node: place a Start node outside its iteration blocks.")
+    if len(graph.roots) > 1:
+        labels = ", ".join(f"{nodes[node_id].label} ({node_id})" for node_id in graph.roots)
+        raise FlowError(
+            f"Multiple starting nodes are not allowed: {labels} have no incoming edge; connect or delete all but one."
+        )
+    start = nodes[graph.roots[0]]
+    if not start.inputs.get("startInputType"):
+        raise FlowError(
+            f"Start input type not found: the flow begins with {start.label} ({start.id}), which says nothing of its "
+            "input; begin with a Start node and choose its input type."
+        )
+
+
+def _items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    value = data.get(name)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,284 @@
+"""A flow and the node types it runs on: everything that is the same in all its runs, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import FlowError, MissingTypes
+from engine.flow import Flow, Node
+from engine.graph import Graph
+from engine.registry import Registry
+from engine.retry import Policy, read_policy
+from engine.scope import READERS, is_shared
+from engine.spec import NodeSpec, NodeType
+from engine.templating import (
+    COMPILED,
+    UPDATES,
+    Compiled,
+    Reference,
+    Scope,
+    agentflow_text,
+    classic_text,
+    compile_value,
+    resolve,
+)
+from engine.trace import without_secrets
+
+ENDINGS = frozenset({"Chains", "Agents", "Engine", "Multi Agents", "Sequential Agents"})
+ENDING_NODE = "EndingNode"  # the selected output of a custom function or if-else that ends the flow
+MEMORY = "Memory"
+REMEMBERS = "EnableMemory"  # how the params of AgentFlow v2 end that switch memory on
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node with its type, ready to run."""
+
+    node: Node
+    type: NodeType
+    static: Mapping[str, Any]  # inputs that are the same in every run
+    dynamic: tuple[tuple[str, Compiled], ...]
+    shown: Mapping[str, Any]  # `static` as the trace shows it
+    policy: Policy
+    is_last: bool
+    reads: frozenset[str]  # nodes that its references name
+    may_run_ahead: bool  # beside nodes that are ready before it
+
+    @property
+    def spec(self) -> NodeSpec:
+        return self.type.spec
+
+    def inputs(self, scope: Scope) -> dict[str, Any]:
+        """Its inputs in this run."""
+        return {**self.static, **{name: value.resolve(scope) for name, value in self.dynamic}}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the runner needs of a flow."""
+
+    flow: Flow
+    registry: Registry
+    graph: Graph  # of the nodes that run
+    steps: Mapping[str, Step]
+    first: tuple[str, ...]  # ready at the start, in this order
+    ending: str = ""  # the node whose value is a classic flow's answer
+    memory_type: str = ""  # label of a classic flow's memory node
+    reads_history: bool = False
+    has_company: bool = False  # some steps may run ahead of their turn
+
+
+def plan_for(flow: Flow, registry: Registry) -> Plan:
+    """The flow's plan, kept with it.
+
+    Raises MissingTypes with all node types that it needs and this server lacks, FlowError if it has no valid ending,
+    lacks a connection that a node needs, or has a policy that makes no sense.
+    """
+    if flow.plan is None or flow.plan.registry is not registry:
+        flow.plan = _plan_classic(flow, registry) if flow.kind == "CHATFLOW" else _plan_agentflow(flow, registry)
+    return flow.plan
+
+
+def _plan_agentflow(flow: Flow, registry: Registry) -> Plan:
+    components = [name for node in flow.nodes.values() for name in components_in(node.inputs)]
+    _check_types([*(node.name for node in flow.nodes.values()), *components], registry)
+    if flow.kind == "MULTIAGENT":
+        raise FlowError(
+            "Multi-agent and sequential graphs of the first generation cannot run here: use an AgentFlow v2."
+        )
+    steps = {
+        node_id: _agentflow_step(flow.nodes[node_id], registry, is_last=not flow.graph.outgoing[node_id])
+        for node_id in flow.graph.ids
+    }
+    return Plan(
+        flow,
+        registry,
+        flow.graph,
+        steps,
+        flow.graph.roots,
+        reads_history=any(_reads_history(step) for step in steps.values()),
+        has_company=any(step.may_run_ahead for step in steps.values()),
+    )
+
+
+def _agentflow_step(node: Node, registry: Registry, *, is_last: bool) -> Step:
+    node_type = _type(node, registry)
+    accepted = _accepted(node, node_type.spec)
+    inputs = {
+        name: compile_value(value, _updates if name.endswith(UPDATES) else agentflow_text)
+        if name in accepted
+        else value
+        for name, value in with_defaults(node_type.spec, node.inputs).items()
+    }
+    return _step(node, node_type, inputs, registry, is_last=is_last)
+
+
+def _updates(text: str) -> Any:
+    return agentflow_text(text, is_update=True)
+
+
+def _plan_classic(flow: Flow, registry: Registry) -> Plan:
+    ending = _ending(flow, registry)
+    graph = flow.graph.part(flow.graph.ancestors(ending))
+    _check_types([flow.nodes[node_id].name for node_id in graph.ids], registry)
+    steps = {
+        node_id: _classic_step(flow.nodes[node_id], flow, registry, is_last=node_id == ending) for node_id in graph.ids
+    }
+    distances = graph.distances(ending)
+    memories = [e.source for e in graph.edges if category_of(flow.nodes[e.source], registry) == MEMORY]
+    reads_history = any(is_history(found) for step in steps.values() for found in _references(step))
+    return Plan(
+        flow,
+        registry,
+        graph,
+        steps,
+        tuple(sorted(graph.roots, key=lambda node_id: -distances[node_id])),
+        ending=ending,
+        memory_type=flow.nodes[memories[0]].label if memories else "",
+        reads_history=bool(memories) and reads_history,
+        has_company=any(step.may_run_ahead for step in steps.values()),
+    )
+
+
+def _classic_step(node: Node, flow: Flow, registry: Registry, *, is_last: bool) -> Step:
+    node_type = _type(node, registry)
+    spec = node_type.spec
+    accepted = _accepted(node, spec)
+    texts = node.json | {param.name for param in spec.params if param.kind == "json"}
+    inputs = {
+        name: compile_value(value, _classic(name in accepted, name in texts))
+        for name, value in with_defaults(spec, node.inputs).items()
+    }
+    step = _step(node, node_type, inputs, registry, is_last=is_last)
+    if step.policy.on_error != "fail":
+        raise FlowError(f"The policy of {node.label} is wrong: onError works in AgentFlow v2 only.")
+    for name, value in step.dynamic:
+        for reference in value.references():
+            if reference.root not in READERS and reference.root not in flow.nodes:
+                raise FlowError(
+                    f"{node.label} ({node.id}) takes {name!r} from {reference.root}, which is not in the flow: "
+                    "connect it again."
+                )
+    for param in spec.params:
+        if param.is_anchor and not param.optional and not inputs.get(param.name):
+            raise FlowError(
+                f"{node.label} ({node.id}) needs {param.label or param.name}: connect a node to its {param.name!r}."
+            )
+    return step
+
+
+def _classic(accepts_variables: bool, is_json: bool) -> Callable[[str], Any]:
+    return lambda text: classic_text(text, accepts_variables=accepts_variables, is_json=is_json)
+
+
+def _step(node: Node, node_type: NodeType, inputs: Mapping[str, Any], registry: Registry, *, is_last: bool) -> Step:
+    static = {name: value for name, value in inputs.items() if not isinstance(value, COMPILED)}
+    dynamic = tuple((name, value) for name, value in inputs.items() if isinstance(value, COMPILED))
+    references = [reference for _, value in dynamic for reference in value.references()]
+    policy = read_policy(node.policy, node.label)
+    is_independent = node_type.is_independent is not None and node_type.is_independent(node.inputs)
+    return Step(
+        node,
+        node_type,
+        static,
+        dynamic,
+        without_secrets(static, registry.secrets | node.secrets),
+        policy,
+        is_last,
+        frozenset(reference.root for reference in references if reference.root not in READERS),
+        may_run_ahead=policy.concurrent or (is_independent and not any(map(is_shared, references))),
+    )
+
+
+def _accepted(node: Node, spec: NodeSpec) -> set[str]:
+    """Params whose references are resolved: those that the type's spec names, and those that the exported node does.
+
+    Both, because a flow may be older or newer than the type here, and a reference left as it is would reach a model.
+    """
+    return {param.name for param in spec.params if param.variables} | node.variables
+
+
+def with_defaults(spec: NodeSpec, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the editor would have filled in: flows that were not drawn there leave inputs out."""
+    missing = {p.name: p.default for p in spec.params if p.default is not None and p.name not in inputs}
+    return {**missing, **inputs}
+
+
+def resolved_config(spec: NodeSpec, config: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The inputs of a component that a v2 node configures: it says itself which of them take references."""
+    accepted = {param.name for param in spec.params if param.variables}
+    return {
+        name: resolve(compile_value(value, agentflow_text), scope) if name in accepted else value
+        for name, value in with_defaults(spec, config).items()
+    }
+
+
+def components_in(value: Any) -> Iterator[str]:
+    """Names of the components that a v2 node configures: a param is one if it has a `<param>Config` beside it."""
+    if isinstance(value, Mapping):
+        for name, held in value.items():
+            if isinstance(held, str) and held and isinstance(value.get(f"{name}Config"), Mapping):
+                yield held
+            yield from components_in(held)
+    elif isinstance(value, list):
+        for item in value:
+            yield from components_in(item)
+
+
+def category_of(node: Node, registry: Registry) -> str:
+    """As the exported node has it; flows that were not drawn in an editor leave it to the type."""
+    node_type = registry.get(node.name)
+    return node.category or (node_type.spec.category if node_type else "")
+
+
+def is_history(reference: Reference) -> bool:
+    return reference.root == "chat_history" or (reference.root == "$flow" and reference.path == ("chatHistory",))
+
+
+def _reads_history(step: Step) -> bool:
+    remembers = any(
+        name.endswith(REMEMBERS) and value not in (False, "false", "") for name, value in step.static.items()
+    )
+    return remembers or any(is_history(found) for found in _references(step))
+
+
+def _references(step: Step) -> Iterator[Reference]:
+    return (reference for _, value in step.dynamic for reference in value.references())
+
+
+def _type(node: Node, registry: Registry) -> NodeType:
+    node_type = registry.get(node.name)
+    assert node_type is not None, "types are checked before steps are made"
+    return node_type
+
+
+def _check_types(names: list[str], registry: Registry) -> None:
+    if missing := [name for name in names if name not in registry]:
+        raise MissingTypes(missing)
+
+
+def _ending(flow: Flow, registry: Registry) -> str:
+    """The node that a classic flow answers with: among valid endings that of the longest path, then the last drawn."""
+    graph = flow.graph
+    ends = [n for n in graph.ids if not graph.outgoing[n] and (graph.incoming[n] or len(graph.ids) == 1)]
+    valid = [node_id for node_id in ends if _is_ending(flow.nodes[node_id], registry)]
+    if not valid:
+        _check_types([flow.nodes[node_id].name for node_id in graph.ids], registry)
+        if not ends:
+            raise FlowError("Ending nodes not found: connect the nodes to a chain or an agent.")
+        labels = ", ".join(f"{flow.nodes[node_id].label} ({node_id})" for node_id in ends)
+        raise FlowError(f"Ending node must be either a Chain or Agent or Engine; this flow ends in {labels}.")
+    depth = {node_id: max(graph.distances(node_id).values()) for node_id in valid}
+    ending = max(reversed(valid), key=depth.__getitem__)
+    node = flow.nodes[ending]
+    if node.output not in ("", node.name, ENDING_NODE):
+        raise FlowError(
+            f"Output of {node.label} ({node.id}) must be {node.label}, can't be an Output Prediction: it ends the flow."
+        )
+    return ending
+
+
+def _is_ending(node: Node, registry: Registry) -> bool:
+    return category_of(node, registry) in ENDINGS or node.output == ENDING_NODE

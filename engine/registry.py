@@ -1,0 +1,82 @@
+"""How node types are found: a literal tuple of families, then what installed packages offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
+
+from engine.errors import EngineError
+from engine.nodes import (
+    agentflow_agent,
+    agentflow_llm,
+    agents,
+    chains,
+    conditions,
+    memories,
+    models,
+    notes,
+    parsers,
+    prompts,
+    replies,
+    request_tools,
+    search_tools,
+    start,
+    tools,
+)
+from engine.spec import NodeType
+
+FAMILIES = (
+    agentflow_agent.NODES,
+    agentflow_llm.NODES,
+    agents.NODES,
+    chains.NODES,
+    conditions.NODES,
+    memories.NODES,
+    models.NODES,
+    notes.NODES,
+    parsers.NODES,
+    prompts.NODES,
+    replies.NODES,
+    request_tools.NODES,
+    search_tools.NODES,
+    start.NODES,
+    tools.NODES,
+)
+ENTRY_POINTS = "forjinn.nodes"  # each names a tuple of NodeTypes
+
+
+class Registry:
+    """The node types of one server, by name."""
+
+    def __init__(self, types: Iterable[NodeType]) -> None:
+        """Raises EngineError if two types have one name: which of them runs must not depend on an order."""
+        self._types: dict[str, NodeType] = {}
+        for node_type in types:
+            name = node_type.spec.name
+            if name in self._types:
+                raise EngineError(f"Two node types are named {name!r}: rename one, or uninstall the package it is in.")
+            self._types[name] = node_type
+        # Whatever the level it stands on, a param of such a name is never shown.
+        self.secrets = frozenset({"credential", "FLOWISE_CREDENTIAL_ID"}) | {
+            param.name for node_type in self for param in node_type.spec.params if param.kind == "password"
+        }
+
+    def get(self, name: str) -> NodeType | None:
+        return self._types.get(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._types
+
+    def __iter__(self) -> Iterator[NodeType]:
+        return iter(self._types.values())
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+
+def load_registry() -> Registry:
+    """All built-in types and those of installed packages. Raises EngineError if two have one name."""
+    types = [node_type for family in FAMILIES for node_type in family]
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        types += entry_point.load()
+    return Registry(types)

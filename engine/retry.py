@@ -1,0 +1,122 @@
+"""What happens when a node fails: tried again, waited for no longer, or left behind. Off unless the node says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal
+
+from engine.context import Clock
+from engine.errors import FlowError, NodeTimeout, ProviderError
+from engine.spec import NodeResult
+
+OnError = Literal["fail", "continue", "branch"]
+CHOICES: tuple[OnError, ...] = ("fail", "continue", "branch")
+MOST_RETRIES = 10
+LONGEST_S = 3600.0
+ERROR_HANDLE = "error"  # of `<node id>-output-error`: the way out that "branch" takes
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A node's own, from `data.policy` in the flow; every key may be left out:
+
+        {"retry": {"max": 2, "baseSeconds": 0.5, "ceilingSeconds": 8}, "timeoutSeconds": 30,
+         "onError": "fail" | "continue" | "branch", "concurrent": true}
+
+    A retry follows a ProviderError that may pass, or a timeout, unless the node has already said something. "continue"
+    goes on with `{"error": message}` as the node's output; "branch" does, along the edges of its handle "error" alone.
+    `concurrent` lets a node run beside those that are ready before it: it then sees state and messages as they were
+    when it became ready.
+    """
+
+    retries: int = 0
+    base_s: float = 0.5
+    ceiling_s: float = 8.0
+    timeout_s: float | None = None
+    on_error: OnError = "fail"
+    concurrent: bool = False
+
+
+NONE = Policy()
+
+
+def read_policy(raw: Mapping[str, Any], label: str) -> Policy:
+    """Raises FlowError if a value makes no sense."""
+    if not raw:
+        return NONE
+    retry = raw.get("retry") or {}
+    if not isinstance(retry, Mapping):
+        raise FlowError(f"The policy of {label} is wrong: retry must be an object such as {{'max': 2}}.")
+    on_error = raw.get("onError", "fail")
+    if on_error not in CHOICES:
+        raise FlowError(f"The policy of {label} is wrong: onError must be one of {', '.join(CHOICES)}.")
+    timeout = raw.get("timeoutSeconds")
+    return Policy(
+        retries=int(_bounded(retry.get("max", 0), "retry.max", label, MOST_RETRIES)),
+        base_s=_bounded(retry.get("baseSeconds", 0.5), "retry.baseSeconds", label, LONGEST_S),
+        ceiling_s=_bounded(retry.get("ceilingSeconds", 8), "retry.ceilingSeconds", label, LONGEST_S),
+        timeout_s=None if timeout is None else _bounded(timeout, "timeoutSeconds", label, LONGEST_S),
+        on_error=on_error,
+        concurrent=raw.get("concurrent") is True,
+    )
+
+
+def backoff(attempt: int, *, base_s: float, ceiling_s: float, rng: Random) -> float:
+    """Seconds to wait before retry number `attempt` (the first is 1).
+
+    Full jitter, uniform over [0, min(ceiling_s, base_s * 2**attempt)], so that workers
+    that failed together do not return together. Source: M. Brooker, "Exponential Backoff
+    and Jitter", 2015.
+    """
+    return rng.uniform(0, min(ceiling_s, base_s * 2**attempt))
+
+
+async def tried(
+    run: Callable[[], Awaitable[NodeResult]],
+    policy: Policy,
+    *,
+    clock: Clock,
+    rng: Random,
+    may_repeat: Callable[[], bool],
+) -> NodeResult:
+    """What `run` gives, after as many tries as the policy allows. `may_repeat` says whether nothing was said so far."""
+    attempt = 0
+    while True:
+        try:
+            return await _timed(run, policy.timeout_s)
+        except (ProviderError, NodeTimeout) as exc:
+            attempt += 1
+            is_final = isinstance(exc, ProviderError) and not exc.retryable
+            if is_final or attempt > policy.retries or not may_repeat():
+                raise
+            asked = exc.retry_after_s if isinstance(exc, ProviderError) else None
+        await clock.sleep(
+            backoff(attempt, base_s=policy.base_s, ceiling_s=policy.ceiling_s, rng=rng)
+            if asked is None
+            else min(asked, policy.ceiling_s)
+        )
+
+
+async def _timed(run: Callable[[], Awaitable[NodeResult]], limit_s: float | None) -> NodeResult:
+    if limit_s is None:
+        return await run()
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            return await run()
+    except TimeoutError as exc:
+        if not limit.expired():
+            raise
+        raise NodeTimeout(f"It took longer than the {limit_s:g} seconds that its policy allows.") from exc
+
+
+def _bounded(value: Any, name: str, label: str, most: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= most:
+        raise FlowError(f"The policy of {label} is wrong: {name} must be a number from 0 to {most:g}, not {value!r}.")
+    return number

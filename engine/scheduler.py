@@ -1,0 +1,72 @@
+"""The step algorithm: what a node's result unlocks and what it rules out. Pure functions over graph and state.
+
+An edge is open until its source has run or was ruled out; then it is taken or dead. A node whose edges are all decided
+is ready if one of them is taken, and skipped if none is, which rules its own edges out in turn. So a join waits for
+every edge that can still be taken, and for none that cannot. Source: "dead-path elimination", F. Leymann and
+D. Roller, "Production Workflow", 2000.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+
+from engine.graph import Edge, Graph
+
+Decisions = MutableMapping[int, bool]  # edge index -> taken; an edge without an entry is open
+Choice = Callable[[Edge], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """What follows from one result, in the order of the edges."""
+
+    ready: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+NOTHING = Unlocked()
+
+
+def always(edge: Edge) -> bool:
+    """The choice of a node that decides nothing: every edge is taken."""
+    return True
+
+
+def complete(graph: Graph, decisions: Decisions, node_id: str, choice: Choice = always) -> Unlocked:
+    """Decide the edges of a node that has run. A node that runs once more decides them anew."""
+    outgoing = graph.outgoing[node_id]
+    if not outgoing:
+        return NOTHING
+    for index in outgoing:
+        decisions[index] = choice(graph.edges[index])
+    ready: list[str] = []
+    skipped: list[str] = []
+    frontier = deque(graph.targets(node_id))
+    while frontier:
+        current = frontier.popleft()
+        incoming = graph.incoming[current]
+        if current in ready or current in skipped or not all(index in decisions for index in incoming):
+            continue
+        if any(decisions[index] for index in incoming):
+            ready.append(current)
+            continue
+        skipped.append(current)
+        for index in graph.outgoing[current]:
+            decisions[index] = False
+        frontier.extend(graph.targets(current))
+    return Unlocked(tuple(ready), tuple(skipped))
+
+
+def jump(graph: Graph, decisions: Decisions, target: str) -> None:
+    """Go back to a node, which is then ready whatever its own edges say: what lies behind it is open again."""
+    for node_id in graph.descendants(target):
+        for index in graph.outgoing[node_id]:
+            decisions.pop(index, None)
+
+
+def arrivals(graph: Graph, decisions: Decisions, node_id: str) -> tuple[str, ...]:
+    """The nodes from which this one was reached."""
+    taken = (graph.edges[i].source for i in graph.incoming[node_id] if decisions.get(i))
+    return tuple(dict.fromkeys(taken))

@@ -1,0 +1,82 @@
+"""What a run knows: enough to stop it at a node and go on later, in another process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engine.providers.base import Message, ToolCall, Usage
+
+SNAPSHOT_VERSION = 1
+
+
+@dataclass(slots=True)
+class RunState:
+    """Grows while nodes are committed, one after the other."""
+
+    queue: deque[str] = field(default_factory=deque)  # ready nodes, first in, first out
+    decisions: dict[int, bool] = field(default_factory=dict)  # see `engine.scheduler.Decisions`
+    values: dict[str, Any] = field(default_factory=dict)  # {{ $flow.state }}
+    form: Mapping[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # the latest of each node
+    last_output: Mapping[str, Any] = field(default_factory=dict)  # of the node that ran last
+    messages: list[Message] = field(default_factory=list)  # of this run
+    runs: dict[str, int] = field(default_factory=dict)  # how often each node ran
+    jumps: dict[str, int] = field(default_factory=dict)  # how often each loop node jumped back
+    last_loop: str = ""  # the loop node that jumped last
+    is_forgetful: bool = False  # the stored conversation is not to be seen
+    usage: Usage = field(default_factory=Usage)
+    paused_at: str = ""  # the node that waits for a human
+    # Not part of a snapshot: loaded or built again.
+    past: Sequence[Message] = ()  # stored messages of the session
+    instances: dict[str, Any] = field(default_factory=dict)  # what the edges of a classic graph carry
+
+    @property
+    def executions(self) -> int:
+        return sum(self.runs.values())
+
+
+PLAIN = ("values", "form", "outputs", "last_output", "runs", "jumps", "last_loop", "is_forgetful", "paused_at")
+
+
+def snapshot(state: RunState) -> dict[str, Any]:
+    """Plain JSON that `restore` makes the same state of. It fits the version of the flow that it was taken of.
+
+    It shares its values with the state: write it down before the run goes on.
+    """
+    return {
+        "version": SNAPSHOT_VERSION,
+        **{name: getattr(state, name) for name in PLAIN},
+        "queue": list(state.queue),
+        "decisions": [[index, taken] for index, taken in state.decisions.items()],
+        "messages": [message_to_json(message) for message in state.messages],
+        "usage": asdict(state.usage),
+    }
+
+
+def restore(saved: Mapping[str, Any]) -> RunState:
+    """The state that a snapshot was taken of, without the stored messages of the session.
+
+    Raises ValueError for the snapshot of another version of the engine.
+    """
+    if saved.get("version") != SNAPSHOT_VERSION:
+        raise ValueError(f"This engine reads snapshots of version {SNAPSHOT_VERSION}, not {saved.get('version')!r}.")
+    return RunState(
+        **{name: saved[name] for name in PLAIN},
+        queue=deque(saved["queue"]),
+        decisions=dict(saved["decisions"]),
+        messages=[message_from_json(message) for message in saved["messages"]],
+        usage=Usage(**saved["usage"]),
+    )
+
+
+def message_to_json(message: Message) -> dict[str, Any]:
+    """Only what is set, as traces show it."""
+    return {name: value for name, value in asdict(message).items() if value or name == "content"}
+
+
+def message_from_json(saved: Mapping[str, Any]) -> Message:
+    calls = tuple(ToolCall(**call) for call in saved.get("tool_calls", ()))
+    return Message(**{**saved, "tool_calls": calls, "images": tuple(saved.get("images", ()))})

@@ -1,0 +1,226 @@
+"""One turn of a node: its context, what it says meanwhile, and the border at which its failures become values."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from engine.context import NodeContext, RunRequest, World
+from engine.errors import EngineError, NodeError, NodeInputError, RunLimitExceeded
+from engine.events import (
+    Event,
+    NodeStarted,
+    ThinkingEmitted,
+    TokenEmitted,
+    ToolsCalled,
+    ToolsUsed,
+)
+from engine.feed import Feed
+from engine.flow import Node
+from engine.plan import Plan, Step, resolved_config
+from engine.retry import NONE, tried
+from engine.scope import AgentflowScope, ClassicScope
+from engine.spec import NodeResult
+from engine.state import RunState
+from engine.templating import agentflow_text, classic_text, compile_value, resolve
+from engine.trace import shown_inputs, without_secrets
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """What the turns of one run share."""
+
+    plan: Plan
+    request: RunRequest
+    world: World
+    state: RunState
+    bytes_left: int  # of output; see `Limits.output_bytes`
+    answer: Mapping[str, Any] | None = None
+    feed: Feed = field(default_factory=Feed)
+    said: list[str] = field(default_factory=list)  # tokens that have been emitted
+
+    def spend(self, size: int) -> None:
+        """Raises RunLimitExceeded when the run has put out more than it may."""
+        self.bytes_left -= size
+        if self.bytes_left < 0:
+            raise RunLimitExceeded("The run put out more than it may: let its nodes answer more briefly, or end loops.")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a turn ended: with a result or with an error."""
+
+    result: NodeResult
+    shown: Any  # what the trace shows as the node's input
+    started_s: float  # since the epoch
+    duration_s: float
+    error: EngineError | None = None
+    warnings: Sequence[str] = ()
+    is_model_based: bool = False
+
+    def output(self) -> Mapping[str, Any]:
+        """What the trace and references see. Nodes that work with a model or a tool say how long and how much."""
+        output, usage = self.result.output, self.result.usage
+        if self.is_model_based:
+            start, delta = int(self.started_s * 1000), round(self.duration_s * 1000)
+            output = {**output, "timeMetadata": {"start": start, "end": start + delta, "delta": delta}}
+        if usage.total_tokens:
+            tokens = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+            output = {**output, "usageMetadata": {**tokens, "total_tokens": usage.total_tokens}}
+        return output
+
+
+class Turn:
+    """What it says before it is due is kept until `begin`, so observers see one node after the other."""
+
+    __slots__ = ("_context", "_has_built", "_inputs", "_is_due", "_kept", "_run", "_scope", "_started", "step")
+
+    def __init__(self, run: Running, step: Step) -> None:
+        self.step = step
+        self._run = run
+        self._has_built = False  # it used a component: a model, a tool
+        self._started = (0.0, 0.0)  # since the epoch, and as a monotonic time
+        self._inputs: Mapping[str, Any] = {}
+        self._scope = (ClassicScope if run.plan.ending else AgentflowScope)(run.request, run.world, run.state)
+        self._is_due = False
+        self._kept: list[tuple[type[Event], tuple[Any, ...]]] = []
+        state, node = run.state, step.node
+        self._context = NodeContext(
+            node=node,
+            request=run.request,
+            world=run.world,
+            is_last=step.is_last,
+            state=dict(state.values),
+            messages=tuple(state.messages),
+            past=() if state.is_forgetful else state.past,
+            emit_token=self._say,
+            emit_thinking=self._think,
+            emit_tools_called=self._call_tools,
+            emit_tools_used=self._use_tools,
+            build=self._build,
+            resolve=self._resolve,
+            runs=state.runs.get(node.id, 0),
+            answer=run.answer if node.id == state.paused_at else None,
+        )
+
+    def begin(self) -> None:
+        """It is this node's turn: from now on what it says is heard at once."""
+        self._is_due = True
+        node = self.step.node
+        self._run.feed.put(NodeStarted, node.id, node.label)
+        for kind, fields in self._kept:
+            self._release(kind, fields)
+        self._kept.clear()
+
+    async def take(self) -> Outcome:
+        """Run the node. Never raises but for cancellation."""
+        self._started = (self._run.world.clock.now(), self._run.world.clock.monotonic())
+        try:
+            self._inputs = self.step.inputs(self._scope)
+            result = await self._take(self._inputs)
+            if result.output:
+                self._run.spend(len(orjson.dumps(result.output)))
+        except EngineError as exc:
+            return self._outcome(NodeResult(), exc)
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this run: the node let a cancellation of its own escape.
+            return self._outcome(NodeResult(), self._broke(exc))
+        except Exception as exc:
+            # The border where nothing may be lost: a broken node type ends its own run and no other.
+            return self._outcome(NodeResult(), self._broke(exc))
+        return self._outcome(result)
+
+    def broken_off(self) -> Outcome:
+        """The outcome of a turn that was cancelled."""
+        return self._outcome(NodeResult())
+
+    def _outcome(self, result: NodeResult, error: EngineError | None = None) -> Outcome:
+        started_s, start = self._started
+        unresolved = self._scope.unresolved
+        return Outcome(
+            result=result,
+            shown=self._shown(result),
+            started_s=started_s,
+            duration_s=self._run.world.clock.monotonic() - start,
+            error=error,
+            warnings=[f"{text} stands for nothing here and was left as it is." for text in dict.fromkeys(unresolved)],
+            is_model_based=self._has_built or result.usage.total_tokens > 0,
+        )
+
+    def _broke(self, exc: BaseException) -> NodeError:
+        node = self.step.node
+        logger.error("node crashed", exc_info=exc, extra={"node_id": node.id, "node_name": node.name})
+        return NodeError(
+            f"{node.label} broke inside the server ({type(exc).__name__}); the server's log has the details."
+        )
+
+    async def _take(self, inputs: Mapping[str, Any]) -> NodeResult:
+        policy, world = self.step.policy, self._run.world
+        if policy is NONE:
+            return await self.step.type.run(self._context, inputs)
+        said = len(self._run.said)
+        return await tried(
+            lambda: self.step.type.run(self._context, inputs),
+            policy,
+            clock=world.clock,
+            rng=world.random,
+            may_repeat=lambda: not self._kept and len(self._run.said) == said,
+        )
+
+    def _shown(self, result: NodeResult) -> Any:
+        secrets = self._run.plan.registry.secrets
+        if result.input is not None:
+            return without_secrets(result.input, secrets)
+        return shown_inputs(self.step, self._inputs, secrets)
+
+    def _emit(self, kind: type[Event], *fields: Any) -> None:
+        if self._is_due:
+            self._release(kind, fields)
+        else:
+            self._kept.append((kind, fields))
+
+    def _release(self, kind: type[Event], fields: tuple[Any, ...]) -> None:
+        self._run.feed.put(kind, self.step.node.id, *fields)
+        if kind is TokenEmitted:
+            self._run.said.append(fields[0])
+
+    def _say(self, text: str) -> None:
+        self._run.spend(len(text))
+        self._emit(TokenEmitted, text)
+
+    def _think(self, text: str, duration_s: float | None) -> None:
+        self._run.spend(len(text))
+        self._emit(ThinkingEmitted, text, duration_s)
+
+    def _call_tools(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        self._emit(ToolsCalled, tuple(calls))
+
+    def _use_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        self._emit(ToolsUsed, tuple(tools))
+
+    def _resolve(self, value: Any) -> Any:
+        return resolve(compile_value(value, _classic_text if self._run.plan.ending else agentflow_text), self._scope)
+
+    async def _build(self, name: str, config: Mapping[str, Any]) -> NodeResult:
+        node_type = self._run.plan.registry.get(name)
+        if node_type is None:
+            raise NodeInputError(f"{self.step.node.label} uses {name!r}, which is not installed here.")
+        self._has_built = True
+        own = self.step.node
+        inputs = resolved_config(node_type.spec, config, self._scope)
+        node = Node(own.id, node_type.spec.label, name, node_type.spec.version, node_type.spec.category, inputs)
+        return await node_type.run(replace(self._context, node=node, is_last=False), inputs)
+
+
+def _classic_text(text: str) -> Any:
+    return classic_text(text, accepts_variables=True, is_json=False)
