@@ -10,6 +10,7 @@ import base64
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -33,7 +34,7 @@ class BrokerAway(Exception):
 def celery_message(execution_id: UUID) -> bytes:
     """The message that Celery (protocol 2, JSON) would put on a Redis queue for this run."""
     task_id = str(execution_id)
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py", "task": TASK, "id": task_id, "root_id": task_id, "parent_id": None, "group": None,
         "shadow": None, "eta": None, "expires": None, "group_index": None, "retries": 0, "timelimit": [None, None],
         "argsrepr": "", "kwargsrepr": "", "origin": _ORIGIN, "ignore_result": True, "replaced_task_nesting": 0,

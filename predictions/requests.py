@@ -190,7 +190,7 @@ def _list(body: Mapping[str, Any], name: str) -> list[Any]:
 
 def _history(body: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """Both spellings: {role, content}, and the older {type, message}."""
-    turns = []
+    turns: list[Mapping[str, str]] = []
     for index, item in enumerate(_list(body, "history")):
         where = f"history[{index}]"
         if not isinstance(item, dict):
@@ -206,7 +206,7 @@ def _history(body: Mapping[str, Any]) -> list[Mapping[str, str]]:
 
 
 def _uploads(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    uploads = []
+    uploads: list[Mapping[str, Any]] = []
     for index, item in enumerate(_list(body, "uploads")):
         where = f"uploads[{index}]"
         if not isinstance(item, dict):

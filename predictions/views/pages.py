@@ -41,4 +41,4 @@ async def chat(request: HttpRequest, chatflow_id: UUID) -> HttpResponse:
 
 def _public_flows() -> list[dict[str, Any]]:
     flows = Chatflow.objects.filter(is_public=True, deployed=True).order_by("name")
-    return list(flows.values("id", "name", "description", "kind")[:SHOWN_FLOWS])
+    return [dict(flow) for flow in flows.values("id", "name", "description", "kind")[:SHOWN_FLOWS]]

@@ -1,18 +1,28 @@
 // The chat page: asks, shows tokens as they come, stops, and continues a running answer after a reload.
 "use strict";
 
-const page = document.querySelector("main.chat");
-const flowId = page.dataset.flow;
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 4000;
+const MAX_TRIES = 20; // in a row that brought nothing new
+const NEAR_PX = 80; // who has scrolled up further than this is reading, and is left alone
+
+const flowId = document.querySelector("main.chat").dataset.flow;
 const list = document.getElementById("messages");
 const form = document.getElementById("ask");
 const question = document.getElementById("question");
 const sendButton = document.getElementById("send");
 const stopButton = document.getElementById("stop");
+const newButton = document.getElementById("new-chat");
 const prompts = document.getElementById("prompts");
 const storeKey = `forjinn:${flowId}`;
 
-// What survives a reload: the conversation, and the run that was still answering.
+const SPEAKERS = { user: "You: ", api: "Answer: ", error: "Error: " };
+const items = new Map(); // turn -> its element
+
+// What survives a reload: the conversation, and the run that was still answering with the last frame seen of it.
 let chat = load();
+let isBusy = false;
+let isLeaving = false;
 
 function load() {
   try {
@@ -21,12 +31,13 @@ function load() {
   } catch {
     // A broken entry is no reason not to chat.
   }
-  return { chatId: newId(), turns: [], running: null };
+  return newChat();
 }
 
-function newId() {
+function newChat() {
   // randomUUID exists only in secure contexts; this page may be served over plain HTTP.
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return { chatId: Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(""), turns: [], running: null };
 }
 
 function save() {
@@ -37,28 +48,59 @@ function save() {
   }
 }
 
-function bubble(turn) {
-  const item = document.createElement("li");
-  item.className = turn.role;
-  item.textContent = turn.text;
-  if (turn.note) {
-    const note = document.createElement("span");
-    note.className = "note";
-    note.textContent = turn.note;
-    item.append(note);
-  }
-  list.append(item);
-  list.scrollTop = list.scrollHeight;
+function add(turn) {
+  chat.turns.push(turn);
+  draw(turn);
+  return turn;
+}
+
+function addError(text, requestId) {
+  add({ role: "error", text, note: requestId ? `Request ${requestId}` : "" });
+}
+
+// Bring a turn's element up to date; make it if there is none yet.
+function draw(turn) {
+  const follows = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_PX;
+  const item = items.get(turn) ?? makeItem(turn);
+  const [, text, note] = item.children;
+  text.textContent = turn.text;
+  note.textContent = turn.note ?? "";
+  if (follows || turn.role === "user") list.scrollTop = list.scrollHeight;
   return item;
 }
 
-function setBusy(busy) {
-  sendButton.hidden = busy;
-  stopButton.hidden = !busy;
-  question.disabled = busy;
-  if (!busy) question.focus();
+function makeItem(turn) {
+  const item = document.createElement("li");
+  item.className = turn.role;
+  for (const [name, words] of [["hidden", SPEAKERS[turn.role]], ["text", ""], ["note", ""]]) {
+    const part = document.createElement("span");
+    part.className = name;
+    part.textContent = words;
+    item.append(part);
+  }
+  items.set(turn, item);
+  list.append(item);
+  return item;
 }
 
+function remove(turn) {
+  chat.turns.splice(chat.turns.indexOf(turn), 1);
+  items.get(turn).remove();
+  items.delete(turn);
+}
+
+function setBusy(busy) {
+  isBusy = busy;
+  sendButton.hidden = newButton.disabled = busy;
+  stopButton.hidden = !busy;
+  stopButton.disabled = false;
+  // Readers of the screen are told the answer once it is whole, not letter by letter.
+  list.setAttribute("aria-busy", String(busy));
+  // The button that had the focus may be the one that was just hidden.
+  if (document.activeElement === document.body) question.focus();
+}
+
+// The frames of a stream, all that came in one read together.
 async function* frames(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -67,121 +109,125 @@ async function* frames(response) {
     if (done) return;
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
-    for (const part of parts) {
-      const frame = { id: null, body: null };
-      for (const line of part.split("\n")) {
-        if (line.startsWith("id: ")) frame.id = line.slice(4);
-        if (line.startsWith("data:")) frame.body = JSON.parse(line.slice(5));
-      }
-      if (frame.body) yield frame;
-    }
+    yield parts.map(parseFrame).filter((frame) => frame.body);
   }
 }
 
-function failure(text, requestId) {
-  return { role: "error", text, note: requestId ? `Request ${requestId}` : "" };
+function parseFrame(part) {
+  const frame = { id: null, body: null };
+  for (const line of part.split("\n")) {
+    if (line.startsWith("id: ")) frame.id = line.slice(4);
+    if (line.startsWith("data:")) frame.body = JSON.parse(line.slice(5));
+  }
+  return frame;
 }
 
-// Show one stream until its end. Returns true when the answer is complete, false when the connection broke.
-async function show(response, turn, item) {
-  const requestId = response.headers.get("Request-Id");
-  for await (const { id, body } of frames(response)) {
-    if (id) chat.running.last = id;
-    if (body.event === "token") {
-      turn.text += body.data;
-      item.firstChild ? (item.firstChild.data = turn.text) : item.append(turn.text);
-      list.scrollTop = list.scrollHeight;
-    } else if (body.event === "abort") {
-      turn.note = "Stopped";
-    } else if (body.event === "error") {
-      const failed = failure(body.data, requestId);
-      chat.turns.push(failed);
-      bubble(failed);
-    } else if (body.event === "end") {
-      return true;
+// Show a stream until its end. Returns whether the end came; without it, the connection broke.
+async function show(response, turn) {
+  let ended = false;
+  for await (const batch of frames(response)) {
+    for (const { id, body } of batch) {
+      if (id) chat.running.last = id;
+      if (body.event === "token") turn.text += body.data;
+      else if (body.event === "abort" || (body.event === "error" && stopButton.disabled)) turn.note = "Stopped";
+      else if (body.event === "error") addError(body.data, response.headers.get("Request-Id"));
+      else if (body.event === "end") ended = true;
     }
+    draw(turn);
+    // Text and position together: a reload continues exactly after what it shows.
     save();
   }
-  return false;
+  return ended;
 }
 
-async function answer(first) {
-  let turn = chat.turns.at(-1);
-  if (!turn || turn.role !== "api") {
-    turn = { role: "api", text: "" };
-    chat.turns.push(turn);
+// Flows that do not stream, and refusals, answer in one piece.
+async function showWhole(response, turn) {
+  const text = await response.text();
+  const body = parseObject(text);
+  if (response.ok) {
+    turn.text = body.text ?? JSON.stringify(body.json ?? body, null, 2);
+    turn.note = (body.warnings ?? []).join("\n");
+  } else {
+    addError(body.message ?? (text || `Error ${response.status}`), response.headers.get("Request-Id"));
   }
-  const item = list.lastElementChild?.className === "api" ? list.lastElementChild : bubble(turn);
-  item.classList.add("busy");
-  setBusy(true);
-  let pause = 250;
-  let ended = false;
-  let response = null;
-  for (let tries = 0; !ended && tries < 20; tries += 1) {
+}
+
+function parseObject(text) {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+function isStream(response) {
+  return response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream");
+}
+
+// One request of the answer. Returns whether the answer is over.
+async function attempt(request, turn) {
+  const response = await request();
+  if (isStream(response)) {
+    chat.running ??= { execution: response.headers.get("X-Execution-Id"), last: "" };
+    save();
+    return show(response, turn);
+  }
+  // A run that is known to exist is worth waiting for.
+  if (chat.running && response.status === 503) return false;
+  await showWhole(response, turn);
+  return true;
+}
+
+function follow() {
+  const { execution, last } = chat.running;
+  return fetch(`/api/v1/executions/${execution}/stream`, { headers: last ? { "Last-Event-ID": last } : {} });
+}
+
+// Ask, and follow the answer through as many connections as it takes.
+async function converse(request, turn) {
+  let pause = FIRST_PAUSE_MS;
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const before = chat.running?.last;
     try {
-      response = first && tries === 0 ? await first() : await follow();
-      const streams = response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream");
-      if (streams) {
-        const before = chat.running?.last ?? "";
-        chat.running = { execution: response.headers.get("X-Execution-Id"), last: before };
-        save();
-        ended = await show(response, turn, item);
-        if (chat.running.last !== before) tries = 0;
-      } else {
-        await plain(response, turn, item);
-        ended = true;
-      }
+      if (await attempt(chat.running ? follow : request, turn)) return;
     } catch (error) {
       if (!chat.running) {
-        const failed = failure(`The server cannot be reached: ${error.message}`, null);
-        chat.turns.push(failed);
-        bubble(failed);
-        ended = true;
+        addError(`The server cannot be reached: ${error.message}`, null);
+        return;
       }
     }
-    if (!ended) {
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      pause = Math.min(pause * 2, 4000);
+    if (chat.running?.last !== before) {
+      tries = 0;
+      pause = FIRST_PAUSE_MS;
     }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(pause * 2, MAX_PAUSE_MS);
   }
-  if (!turn.text && !turn.note) {
-    chat.turns.splice(chat.turns.indexOf(turn), 1);
-    item.remove();
-  } else if (turn.note) {
-    item.replaceWith(bubble(turn));
-  }
+  addError("The connection was lost. Reload the page to continue.", null);
+}
+
+async function answer(request) {
+  const last = chat.turns.at(-1);
+  const turn = last?.role === "api" ? last : add({ role: "api", text: "" });
+  const item = draw(turn);
+  item.classList.add("busy");
+  setBusy(true);
+  await converse(request, turn);
+  // A page that is being left sees its requests fail; what it shows then is nobody's, and the next page goes on.
+  if (isLeaving) return;
   item.classList.remove("busy");
+  if (turn.text || turn.note) draw(turn);
+  else remove(turn);
   chat.running = null;
   save();
   setBusy(false);
 }
 
-// Flows that do not stream, and refusals, answer with one JSON body.
-async function plain(response, turn, item) {
-  const body = await response.json().catch(() => ({}));
-  if (response.ok) {
-    turn.text = body.text ?? JSON.stringify(body.json ?? body, null, 2);
-    item.textContent = turn.text;
-  } else {
-    const failed = failure(body.message ?? `Error ${response.status}`, response.headers.get("Request-Id"));
-    chat.turns.push(failed);
-    bubble(failed);
-  }
-}
-
-function follow() {
-  return fetch(`/api/v1/executions/${chat.running.execution}/stream`, {
-    headers: chat.running.last ? { "Last-Event-ID": chat.running.last } : {},
-  });
-}
-
 function ask(text) {
-  const turn = { role: "user", text };
-  chat.turns.push(turn);
-  bubble(turn);
+  add({ role: "user", text });
   if (prompts) prompts.hidden = true;
   save();
-  return answer(() =>
+  answer(() =>
     fetch(`/api/v1/prediction/${flowId}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -193,7 +239,7 @@ function ask(text) {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = question.value.trim();
-  if (!text || question.disabled) return;
+  if (!text || isBusy) return;
   question.value = "";
   ask(text);
 });
@@ -205,23 +251,32 @@ question.addEventListener("keydown", (event) => {
   }
 });
 
-stopButton.addEventListener("click", () => {
-  fetch(`/api/v1/chatmessage/abort/${flowId}/${encodeURIComponent(chat.chatId)}`, { method: "PUT" });
+stopButton.addEventListener("click", async () => {
+  stopButton.disabled = true;
+  const stop = { method: "PUT" };
+  const response = await fetch(`/api/v1/chatmessage/abort/${flowId}/${encodeURIComponent(chat.chatId)}`, stop).catch(
+    () => null,
+  );
+  if (!response?.ok) stopButton.disabled = false;
 });
 
 prompts?.addEventListener("click", (event) => {
-  if (event.target.tagName === "BUTTON") ask(event.target.textContent);
+  if (event.target.tagName === "BUTTON" && !isBusy) ask(event.target.textContent);
 });
 
-document.getElementById("new-chat").addEventListener("click", () => {
-  if (question.disabled) return;
-  chat = { chatId: newId(), turns: [], running: null };
+newButton.addEventListener("click", () => {
+  chat = newChat();
   save();
+  items.clear();
   list.replaceChildren();
   if (prompts) prompts.hidden = false;
   question.focus();
 });
 
-for (const turn of chat.turns) bubble(turn);
+window.addEventListener("pagehide", () => {
+  isLeaving = true;
+});
+
+for (const turn of chat.turns) draw(turn);
 if (prompts) prompts.hidden = chat.turns.length > 0;
-if (chat.running) answer(null);
+if (chat.running) answer(follow);
