@@ -16,8 +16,9 @@ import pytest
 
 from forjinn.embedded.launch import Service, launch
 from forjinn.embedded.postgres import Postgres
-from forjinn.embedded.processes import identify, stop
+from forjinn.embedded.processes import identify
 from forjinn.embedded.state import load_secrets
+from forjinn.embedded.supervisor import stop_children
 from forjinn.embedded.valkey import Valkey
 
 ENGINE = Path(__file__).resolve().parent / "engine"
@@ -86,5 +87,5 @@ def _running(service: Service) -> Iterator[str]:
     try:
         yield service.url
     finally:
-        stop(identify(process.pid), service.stop_signal, grace_s=service.grace_s)
+        stop_children({service.role: identify(process.pid)})
         process.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import signal
 import socket
 import subprocess
 import time
@@ -19,14 +18,13 @@ AGAIN_S = 0.3
 LOOK_S = 0.02
 
 Pause = Callable[[float], None]
+Started = Callable[[subprocess.Popen[bytes]], None]
 
 
 class Service(Protocol):
     """A server of ours. `start` only starts it; `is_ready` asks it, and raises StartError if waiting is no use."""
 
     role: str
-    stop_signal: signal.Signals
-    grace_s: float
     port: int
     log: Path
 
@@ -38,11 +36,17 @@ class Service(Protocol):
     def is_ready(self) -> bool: ...
 
 
-def launch(service: Service, *, pause: Pause = time.sleep) -> subprocess.Popen[bytes]:
-    """Start it on a free port and wait until it answers. Raises StartError with its last words."""
+def launch(
+    service: Service, *, started: Started = lambda process: None, pause: Pause = time.sleep
+) -> subprocess.Popen[bytes]:
+    """Start it on a free port and wait until it answers. Raises StartError with its last words.
+
+    `started` is told of each process at once: whoever has to stop it cannot wait until it answers.
+    """
     for _ in range(TRIES):
         service.port = free_port()
         process = service.start()
+        started(process)
         if wait_until_ready(service, process, pause=pause):
             return process
         pause(AGAIN_S)

@@ -15,7 +15,7 @@ import psycopg
 from forjinn.embedded.accounts import can_enter, service_account, system_folder
 from forjinn.embedded.launch import package_folder
 from forjinn.embedded.problems import StartError, disk_full, not_installed
-from forjinn.embedded.processes import Account, identify, plain_environment, program_name, run, spawn, stop
+from forjinn.embedded.processes import Account, plain_environment, run, spawn
 
 NAME = "forjinn"  # of the database and of its owner
 EXAMPLE = "postgresql://user:password@host:5432/name"
@@ -28,8 +28,6 @@ class Postgres:
     """One server over one data folder below `var`, or for root below the system's folder if that is out of reach."""
 
     role = "postgres"
-    stop_signal = signal.SIGINT  # ends sessions and writes everything down; SIGTERM would wait for the sessions
-    grace_s = 30.0
 
     def __init__(self, var: Path, *, password: str, is_scratch: bool = False) -> None:
         self.port = 0
@@ -69,7 +67,7 @@ class Postgres:
         fresh.rename(self.data)
 
     def start(self) -> subprocess.Popen[bytes]:
-        self._clear_away()
+        self._disown()
         settings = (*SETTINGS, *(SCRATCH_SETTINGS if self._is_scratch else ()))
         options = [part for setting in settings for part in ("-c", setting)]
         # No socket file (-k ""): a deep folder would exceed the 107 bytes that its path may have.
@@ -78,7 +76,7 @@ class Postgres:
             [self._programs / "postgres", *place, *options],
             log=self.log,
             environment=plain_environment(),
-            orphan_signal=self.stop_signal,
+            orphan_signal=signal.SIGINT,
             account=self._account,
         )
 
@@ -110,17 +108,16 @@ class Postgres:
             complaint = next((line for line in output.splitlines() if "rror:" in line or "FATAL" in line), "no reason")
             raise StartError(f"PostgreSQL's data could not be made in {self.data.parent}: {complaint}")
 
-    def _clear_away(self) -> None:
-        """Stop a server that outlived its supervisor, and forget one whose number now belongs to another program."""
+    def _disown(self) -> None:
+        """A killed server's note may name a process that has its number now, and PostgreSQL would refuse to start.
+
+        Only the number is replaced, by ours, which it knows to ignore: the rest of the note tells it of processes
+        of the killed server that still have the data in hand.
+        """
         note = self.data / "postmaster.pid"
-        try:
-            process = identify(int(note.read_text().split()[0]))
-        except (OSError, ValueError, IndexError):
-            return
-        if program_name(process.pid).startswith("postgres"):
-            stop(process, self.stop_signal, grace_s=self.grace_s)
-        else:
-            note.unlink(missing_ok=True)
+        if note.exists():
+            _, *rest = note.read_text().splitlines(keepends=True)
+            note.write_text("".join([f"{os.getpid()}\n", *rest]))
 
 
 def _programs(account: Account | None) -> Path:

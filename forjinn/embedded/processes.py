@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -48,16 +48,6 @@ class ProcessId:
 
 def identify(pid: int) -> ProcessId:
     return ProcessId(pid, _started(pid))
-
-
-def program_name(pid: int) -> str:
-    """The name of the program that the process runs; empty if there is none."""
-    if sys.platform == "linux":
-        try:
-            return Path(f"/proc/{pid}/comm").read_text().strip()
-        except OSError:
-            return ""
-    return Path(_ask_ps("comm=", pid)).name
 
 
 def is_alive(process: ProcessId) -> bool:
@@ -115,15 +105,15 @@ def plain_environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
 
 
-def stop(process: ProcessId, number: signal.Signals, *, grace_s: float) -> None:
-    """Ask it to end, and make it after `grace_s`."""
+def stop(processes: Iterable[ProcessId], number: signal.Signals, *, grace_s: float) -> None:
+    """Ask them all to end, and make those that are still there after `grace_s`."""
+    left = [process for process in processes if is_alive(process)]
     for asked, patience_s in ((number, grace_s), (signal.SIGKILL, KILL_GRACE_S)):
-        if not is_alive(process):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, asked)
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, asked)
         deadline = time.monotonic() + patience_s
-        while is_alive(process) and time.monotonic() < deadline:
+        while (left := [process for process in left if is_alive(process)]) and time.monotonic() < deadline:
             time.sleep(LOOK_S)
 
 

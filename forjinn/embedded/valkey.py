@@ -20,8 +20,6 @@ class Valkey:
     """One server over one data folder below `var`."""
 
     role = "valkey"
-    stop_signal = signal.SIGTERM
-    grace_s = 10.0
 
     def __init__(self, var: Path, *, password: str, is_scratch: bool = False) -> None:
         self.port = 0
@@ -44,7 +42,7 @@ class Valkey:
             [self._program, settings],
             log=self.log,
             environment=plain_environment(),
-            orphan_signal=self.stop_signal,
+            orphan_signal=signal.SIGTERM,
         )
 
     def is_ready(self) -> bool:

@@ -1,0 +1,163 @@
+"""The platform's processes while they run: noted on disk, started again when they die, stopped in order."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from forjinn.embedded.launch import Service, launch
+from forjinn.embedded.logs import begin_log, bound_log
+from forjinn.embedded.processes import ProcessId, identify, is_alive, stop
+from forjinn.embedded.signals import Signals
+from forjinn.embedded.state import Child, read_children, write_children
+
+# First those who use the others; those of one group together. The worker lets runs finish for 20 s. PostgreSQL's
+# SIGINT ends sessions and writes everything down, while SIGTERM would wait for the sessions.
+STOP_ORDER = (
+    (("web", "worker"), signal.SIGTERM, 30.0),
+    (("model",), signal.SIGTERM, 5.0),
+    (("valkey",), signal.SIGTERM, 10.0),
+    (("postgres",), signal.SIGINT, 30.0),
+)
+FIRST_BACK_OFF_S = 0.1
+MAX_BACK_OFF_S = 30.0
+STEADY_S = 60.0  # who has run for so long has no bad history
+HOUSEKEEPING_S = 15.0
+
+Tell = Callable[[str], None]
+
+
+class Program(Protocol):
+    """A process that can be started again and again."""
+
+    role: str
+    log: Path
+
+    def start(self) -> subprocess.Popen[bytes]: ...
+
+
+@dataclass(slots=True)
+class Ward:
+    """A program, its present process, and how it has been doing."""
+
+    program: Program
+    process: subprocess.Popen[bytes]
+    id: ProcessId
+    started_at: float
+    deaths: int = 0
+    restart_at: float | None = None
+
+
+class Supervisor:
+    """Owns the children of one var folder. `changed` is called after each change of a pid."""
+
+    def __init__(self, var: Path, signals: Signals, *, tell: Tell) -> None:
+        self._var = var
+        self._signals = signals
+        self._tell = tell
+        self._wards: dict[str, Ward] = {}
+        self.changed: Callable[[], None] = lambda: None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"supervisor": os.getpid(), **{role: ward.process.pid for role, ward in self._wards.items()}}
+
+    def start(self, program: Program) -> subprocess.Popen[bytes]:
+        """Start it; from now on it is started again whenever it dies."""
+        begin_log(program.log)
+        process = program.start()
+        self._take_in(program, process)
+        return process
+
+    def launch(self, service: Service) -> None:
+        """Start a service and wait until it answers. Raises StartError."""
+        begin_log(service.log)
+        launch(service, started=functools.partial(self._take_in, service), pause=self._signals.pause)
+
+    def ended(self) -> Iterator[tuple[str, Path]]:
+        """Role and log of each child that no longer runs."""
+        for role, ward in self._wards.items():
+            if ward.process.poll() is not None:
+                yield role, ward.program.log
+
+    def watch(self) -> None:
+        """Look after the children until somebody asks for a stop."""
+        while not self._signals.is_stop_requested:
+            self._signals.wait(self._until_next_restart())
+            for ward in self._wards.values():
+                self._look_after(ward)
+                bound_log(ward.program.log)
+
+    def stop_all(self) -> None:
+        stop_children({role: ward.id for role, ward in self._wards.items()})
+        for ward in self._wards.values():
+            ward.process.wait()
+        self._wards.clear()
+        (self._var / "services.json").unlink(missing_ok=True)
+
+    def _take_in(self, program: Program, process: subprocess.Popen[bytes]) -> None:
+        self._wards[program.role] = Ward(program, process, identify(process.pid), time.monotonic())
+        self._note()
+
+    def _note(self) -> None:
+        """So that a start after `kill -9` finds everybody, and other commands find the services."""
+        children = {role: Child(ward.id, getattr(ward.program, "url", "")) for role, ward in self._wards.items()}
+        write_children(self._var, children)
+
+    def _look_after(self, ward: Ward) -> None:
+        now = time.monotonic()
+        if ward.restart_at is None:
+            status = ward.process.poll()
+            if status is not None:
+                self._plan_restart(ward, f"ended ({describe(status)})")
+        elif now >= ward.restart_at:
+            try:
+                self._restart(ward)
+            except OSError as exc:
+                self._plan_restart(ward, f"cannot be started ({exc})")
+
+    def _plan_restart(self, ward: Ward, reason: str) -> None:
+        now = time.monotonic()
+        ward.deaths = 1 if now - ward.started_at > STEADY_S else ward.deaths + 1
+        back_off_s = min(FIRST_BACK_OFF_S * 2 ** (ward.deaths - 1), MAX_BACK_OFF_S)
+        ward.restart_at = now + back_off_s
+        self._tell(f"{ward.program.role} {reason}; starting it again in {back_off_s:.1f} s")
+
+    def _restart(self, ward: Ward) -> None:
+        ward.process = ward.program.start()
+        ward.id = identify(ward.process.pid)
+        ward.started_at = time.monotonic()
+        ward.restart_at = None
+        self._note()
+        self.changed()
+
+    def _until_next_restart(self) -> float:
+        due = [ward.restart_at for ward in self._wards.values() if ward.restart_at is not None]
+        return max(0.0, min([*due, time.monotonic() + HOUSEKEEPING_S]) - time.monotonic())
+
+
+def take_over(var: Path) -> list[str]:
+    """Stop what a supervisor that was killed has left running; returns the roles."""
+    return stop_children({role: child.process for role, child in read_children(var).items()})
+
+
+def stop_children(children: Mapping[str, ProcessId]) -> list[str]:
+    """Stop them in order; returns the roles of those that ran."""
+    stopped = []
+    for roles, number, grace_s in STOP_ORDER:
+        alive = [role for role in roles if role in children and is_alive(children[role])]
+        stop([children[role] for role in alive], number, grace_s=grace_s)
+        stopped += alive
+    return stopped
+
+
+def describe(status: int) -> str:
+    """`signal SIGKILL`, or `status 1`."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

@@ -1,0 +1,35 @@
+"""The web process: uvicorn on a socket that the supervisor opened, so that a restart refuses no caller.
+
+`python -m forjinn.embedded.web_server DESCRIPTOR`
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import uvicorn
+
+from forjinn.asgi import application
+from predictions.web import LAST_ANSWERS_S
+
+# Streams end at once and waiting callers after LAST_ANSWERS_S; only then may the server cut what is left.
+GRACE_S = int(LAST_ANSWERS_S) + 3
+
+
+def serve(descriptor: int) -> None:
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,  # Django's settings have configured logging
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
