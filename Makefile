@@ -37,6 +37,7 @@ check: setup  ## Format, lint, types, import rules, migrations, locks, container
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	for script in $(INSTALL) .ci/run docker/*.sh; do bash -n $$script || exit 1; done
 	! grep -nE '://|--index|--find-links' $(LOCKS)  # a lock that names a host works in one place only
+	! git grep -n '"resolved"' -- '*package-lock.json'
 	! git ls-files '*.py' | xargs wc -l | awk '$$1 > 600 && $$2 != "total"' | grep .  # files too long to read
 
 bench: setup  ## Measure the budgets of docs/performance.md; ARGS="--only streams" for a part
