@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,37 +13,24 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from engine.context import RunRequest, World
-from engine.errors import EngineError, NodeInputError
+from engine.errors import EngineError
 from engine.flow import Flow, parse_flow
 from engine.http import HttpClient
 from engine.providers.base import Message
 from engine.registry import Registry
 from engine.runner import Commands, Limits, run_flow
-from forjinn.core.errors import AppError
 from predictions.pool import DatabaseAway, patiently
 from predictions.recorder import Recorder
 from predictions.store import ClaimedRun, Outcome, Store
 from predictions.stream import EventPublisher
-from workspaces.services import open_credential, variable_values
+from workspaces.services import variable_values
+from workspaces.world import SystemClock, WorkspaceCredentials
 
 logger = logging.getLogger(__name__)
 
 CACHED_FLOWS = 512
 SETTLE_PATIENCE_S = 60.0  # a run whose answer is known waits this long for PostgreSQL to come back
 CLAIM_PATIENCE_S = 5.0  # an unclaimed run is found again by the reaper
-
-
-class SystemClock:
-    """The engine's clock in a worker."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class StoredHistory:
@@ -59,19 +44,6 @@ class StoredHistory:
         most = settings.MEMORY_MAX_MESSAGES
         wanted = most if last is None else min(last, most)
         return await self._store.history(self._run.chatflow_id, session_id or self._run.session_id, last=wanted)
-
-
-class WorkspaceCredentials:
-    """Secrets of the run's workspace, and of no other."""
-
-    def __init__(self, workspace_id: UUID) -> None:
-        self._workspace_id = workspace_id
-
-    async def resolve(self, credential_id: str) -> Mapping[str, str]:
-        try:
-            return await sync_to_async(open_credential)(workspace_id=self._workspace_id, credential_id=credential_id)
-        except AppError as exc:
-            raise NodeInputError(exc.message) from exc
 
 
 class Flows:

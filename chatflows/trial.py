@@ -1,0 +1,88 @@
+"""Runs a flow out of a file once, here and now: nothing is recorded, and nothing was said before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from asgiref.sync import sync_to_async
+
+from chatflows.flowdata import read_graph
+from engine.context import RunRequest, World
+from engine.events import Event
+from engine.flow import parse_flow
+from engine.http import HttpClient
+from engine.providers.base import Message
+from engine.registry import load_registry
+from engine.runner import run_flow
+from workspaces.services import variable_values
+from workspaces.world import SystemClock, WorkspaceCredentials
+
+OPENAI_COMPATIBLE = "chatOpenAI"
+MODEL_PARAM = "Model"  # how the params of AgentFlow v2 end that choose a chat model
+
+
+class NoHistory:
+    """The conversation of a run that has none."""
+
+    async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
+        return ()
+
+
+async def try_flow(
+    flow_data: str, *, question: str, form: Mapping[str, Any], workspace_id: UUID | None
+) -> AsyncIterator[Event]:
+    """The events of one run. Credentials and variables are those of the workspace, if there is one.
+
+    Raises FlowError if the graph cannot run.
+    """
+    chat_id = str(uuid4())
+    async with HttpClient() as http:
+        world = World(
+            http=http,
+            history=NoHistory(),
+            credentials=WorkspaceCredentials(workspace_id or uuid4()),
+            clock=SystemClock(),
+            random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
+            variables=await sync_to_async(variable_values)(workspace_id) if workspace_id else {},
+        )
+        request = RunRequest(question, chat_id=chat_id, session_id=chat_id, form=form, is_streaming=True)
+        async for event in run_flow(parse_flow(flow_data), request, world, registry=load_registry()):
+            yield event
+
+
+def with_models_at(model_url: str, flow_data: str) -> str:
+    """The flow with every chat model replaced by one server that speaks OpenAI's format and needs no key."""
+    graph = read_graph(flow_data)
+    for node in graph["nodes"]:
+        data = node.get("data")
+        if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict):
+            continue
+        if data.get("category") == "Chat Models":
+            data |= {"name": OPENAI_COMPATIBLE, "credential": ""}
+            _point(data["inputs"], model_url)
+        for inputs, param in _chosen_models(data["inputs"]):
+            inputs[param] = OPENAI_COMPATIBLE
+            _point(inputs[f"{param}Config"], model_url)
+    return orjson.dumps(graph).decode()
+
+
+def _point(settings: dict[str, Any], model_url: str) -> None:
+    settings["basepath"] = model_url
+    for name in ("FLOWISE_CREDENTIAL_ID", "credential"):
+        settings.pop(name, None)
+
+
+def _chosen_models(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every place where a v2 node chooses a model: its settings stand beside the choice."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _chosen_models(item)
+    if isinstance(value, dict):
+        for name, held in list(value.items()):
+            if name.endswith(MODEL_PARAM) and isinstance(held, str) and isinstance(value.get(f"{name}Config"), dict):
+                yield value, name
+            yield from _chosen_models(held)

@@ -1,0 +1,130 @@
+"""`manage.py flows run`: a flow out of a file, once, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from chatflows.demo import FOLDER
+from chatflows.trial import with_models_at
+from tests.factories import graph_text, make_workspace
+from tests.model_server import ScriptedModel
+from tests.model_wire import Reply
+from workspaces.services import create_credential
+
+CHAT = FOLDER / "chat.json"
+BRANCHES = FOLDER / "branches.json"
+
+
+@pytest.fixture
+def model() -> Iterator[ScriptedModel]:
+    with ScriptedModel() as running:
+        yield running
+
+
+def run(path: Path, **options: Any) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command("flows", "run", str(path), stdout=out, stderr=err, **options)
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("path", [CHAT, BRANCHES])
+def test_the_answer_is_printed_and_the_nodes_are_told_apart_from_it(path: Path, model: ScriptedModel) -> None:
+    out, err = run(path, question="Hello there", model_url=model.url)
+
+    assert "You said" in out
+    assert "Hello there" in out
+    assert " ms" in err
+    assert " ms" not in out
+
+
+def test_without_a_model_of_its_own_it_asks_the_one_that_runs_here(model: ScriptedModel, settings: Any) -> None:
+    settings.MODEL_URL = model.url
+
+    run(CHAT, question="Hello", model_url="here")
+
+    assert model.requests[0].question == "Hello"
+
+
+def test_it_says_when_no_model_runs_here(settings: Any) -> None:
+    settings.MODEL_URL = ""
+
+    with pytest.raises(CommandError, match="No model runs here: start the platform with `make run`"):
+        run(CHAT, question="Hello", model_url="here")
+
+
+def test_types_that_are_missing_are_all_named(tmp_path: Path, model: ScriptedModel) -> None:
+    flow = tmp_path / "exotic.json"
+    start = {"id": "startAgentflow_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}
+    odd = [{"id": f"odd_{n}", "name": f"odd{n}Agentflow", "inputs": {}} for n in (1, 2)]
+    edges = [{"source": "startAgentflow_0", "target": node["id"]} for node in odd]
+    flow.write_text(graph_text(start, *odd, edges=edges))  # type: ignore[arg-type]
+
+    with pytest.raises(CommandError, match="odd1Agentflow, odd2Agentflow"):
+        run(flow, question="Hello", model_url=model.url)
+
+
+def test_a_model_that_refuses_is_an_error_and_not_an_answer(model: ScriptedModel) -> None:
+    model.script(Reply(status=400, error="no such model"))
+
+    with pytest.raises(CommandError, match="no such model"):
+        run(CHAT, question="Hello", model_url=model.url)
+
+
+@pytest.mark.parametrize("given", [{}, {"question": "Hello", "form": ["name=Ada"]}])
+def test_a_question_or_a_form_is_wanted_and_not_both(given: dict[str, Any]) -> None:
+    with pytest.raises(CommandError, match="either --question or --form"):
+        run(CHAT, **given)
+
+
+def test_a_forms_value_needs_a_name(model: ScriptedModel) -> None:
+    with pytest.raises(CommandError, match="expected NAME=VALUE, got 'Ada'"):
+        run(CHAT, form=["Ada"], model_url=model.url)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_credentials_are_those_of_the_workspace_that_is_named(tmp_path: Path, model: ScriptedModel) -> None:
+    workspace = make_workspace("Mine")
+    credential = create_credential(
+        workspace=workspace, name="key", kind="openAIApi", fields={"openAIApiKey": "sk-of-mine-0123456789"}
+    )
+    graph = json.loads(CHAT.read_text())
+    for node in graph["nodes"]:
+        if node["data"]["name"] == "chatOpenAI":
+            node["data"]["inputs"]["basepath"] = model.url
+            node["data"]["credential"] = str(credential.pk)
+    flow = tmp_path / "mine.json"
+    flow.write_text(json.dumps(graph))
+
+    run(flow, question="Hello", workspace="Mine")
+
+    assert model.requests[0].headers["authorization"] == "Bearer sk-of-mine-0123456789"
+    with pytest.raises(CommandError, match="No workspace is named 'Other'"):
+        run(flow, question="Hello", workspace="Other")
+    with pytest.raises(CommandError, match="not found"):
+        run(flow, question="Hello")
+
+
+def test_every_model_of_a_flow_is_replaced_and_loses_its_key() -> None:
+    classic = {"id": "m_0", "name": "chatAnthropic", "category": "Chat Models", "credential": "c", "inputs": {}}
+    config = {"modelName": "x", "FLOWISE_CREDENTIAL_ID": "c"}
+    v2 = {"id": "a_0", "name": "agentAgentflow", "inputs": {"agentModel": "chatMistralAI", "agentModelConfig": config}}
+
+    graph = json.loads(with_models_at("http://127.0.0.1:9/v1", graph_text(classic, v2)))
+
+    first, second = (node["data"] for node in graph["nodes"])
+    assert (first["name"], first["credential"], first["inputs"]) == (
+        "chatOpenAI",
+        "",
+        {"basepath": "http://127.0.0.1:9/v1"},
+    )
+    assert second["inputs"] == {
+        "agentModel": "chatOpenAI",
+        "agentModelConfig": {"modelName": "x", "basepath": "http://127.0.0.1:9/v1"},
+    }

@@ -1,0 +1,41 @@
+"""What the engine borrows from its host: the machine's clock, and the secrets and variables of one workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+
+from engine.errors import NodeInputError
+from forjinn.core.errors import AppError
+from workspaces.services import open_credential
+
+
+class SystemClock:
+    """Time as the machine has it."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class WorkspaceCredentials:
+    """Secrets of one workspace, and of no other."""
+
+    def __init__(self, workspace_id: UUID) -> None:
+        self._workspace_id = workspace_id
+
+    async def resolve(self, credential_id: str) -> Mapping[str, str]:
+        """See `engine.context.Credentials`."""
+        try:
+            return await sync_to_async(open_credential)(workspace_id=self._workspace_id, credential_id=credential_id)
+        except AppError as exc:
+            raise NodeInputError(exc.message) from exc
