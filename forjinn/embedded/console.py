@@ -31,7 +31,7 @@ class Console:
         self._say(f"{time.monotonic() - self._started_at:7.1f} s  {text}")
 
     def welcome(self, url: str, demo: Demo, var: Path) -> None:
-        owner = demo['ownerEmail']
+        owner = demo["ownerEmail"]
         if demo["ownerPassword"]:
             owner += f", password {demo['ownerPassword']} (shown this once)"
         body = json.dumps({"question": "Hello! Who are you?", "streaming": True})

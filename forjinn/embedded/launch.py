@@ -39,12 +39,13 @@ class Service(Protocol):
 def launch(
     service: Service, *, started: Started = lambda process: None, pause: Pause = time.sleep
 ) -> subprocess.Popen[bytes]:
-    """Start it on a free port and wait until it answers. Raises StartError with its last words.
+    """Start it on its port, or a free one, and wait until it answers. Raises StartError with its last words.
 
     `started` is told of each process at once: whoever has to stop it cannot wait until it answers.
     """
     for _ in range(TRIES):
-        service.port = free_port()
+        if not _is_free(service.port):
+            service.port = free_port()
         process = service.start()
         started(process)
         if wait_until_ready(service, process, pause=pause):
@@ -69,6 +70,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    if not port:
+        return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def package_folder(name: str) -> Path | None:

@@ -32,6 +32,7 @@ OPEN_FILES = 65_536
 FRESH_DATA = 150 * 1024 * 1024  # bytes that a first start takes
 READY_S = 60.0
 LOOK_S = 0.05
+ASK_S = 0.15  # between two questions to /ready
 
 
 def run_platform() -> None:
@@ -74,6 +75,7 @@ class Start:
 
     def bring_up(self, listener: socket.socket) -> None:
         """Returns once everything is ready and run.json says so."""
+        (self._var / "run.json").unlink(missing_ok=True)  # a supervisor that was killed leaves it
         self._console.step(f"Starting Forjinn at {url_of(listener)}, in {self._var}")
         if left := take_over(self._var):
             self._console.step(f"Stopped what an earlier start had left: {', '.join(left)}")
@@ -160,7 +162,7 @@ class Start:
                 raise ended_early(role, log)
             if time.monotonic() > deadline:
                 raise StartError(f"Not ready after {READY_S:.0f} s ({missing}); the logs are in {self._var / 'log'}")
-            self._signals.pause(LOOK_S)
+            self._signals.pause(ASK_S)
 
     def _write_run(self, url: str, demo: Demo) -> None:
         ids = {name: demo[name] for name in ("apiKey", "workspaceId", "demoFlowId", "agentflowId")}

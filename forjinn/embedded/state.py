@@ -71,6 +71,18 @@ def write_children(var: Path, children: dict[str, Child]) -> None:
     write_private(var / "services.json", json.dumps({role: asdict(child) for role, child in children.items()}))
 
 
+def read_ports(var: Path) -> dict[str, int]:
+    """Where each service was last reached, by role."""
+    try:
+        return {role: int(port) for role, port in json.loads((var / "ports.json").read_text()).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def write_ports(var: Path, ports: dict[str, int]) -> None:
+    write_private(var / "ports.json", json.dumps(ports))
+
+
 def write_private(path: Path, text: str) -> None:
     """Replace the file in one step; only its owner can read it."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -16,7 +16,7 @@ from forjinn.embedded.launch import Service, launch
 from forjinn.embedded.logs import begin_log, bound_log
 from forjinn.embedded.processes import ProcessId, identify, is_alive, stop
 from forjinn.embedded.signals import Signals
-from forjinn.embedded.state import Child, read_children, write_children
+from forjinn.embedded.state import Child, read_children, read_ports, write_children, write_ports
 
 # First those who use the others; those of one group together. The worker lets runs finish for 20 s. PostgreSQL's
 # SIGINT ends sessions and writes everything down, while SIGTERM would wait for the sessions.
@@ -77,9 +77,13 @@ class Supervisor:
         return process
 
     def launch(self, service: Service) -> None:
-        """Start a service and wait until it answers. Raises StartError."""
+        """Start a service, where it was the last time if it can be, and wait until it answers. Raises StartError."""
         begin_log(service.log)
+        ports = read_ports(self._var)
+        service.port = ports.get(service.role, 0)
         launch(service, started=functools.partial(self._take_in, service), pause=self._signals.pause)
+        if service.port != ports.get(service.role):
+            write_ports(self._var, {**ports, service.role: service.port})
 
     def ended(self) -> Iterator[tuple[str, Path]]:
         """Role and log of each child that no longer runs."""
