@@ -172,7 +172,8 @@ def _anthropic_event(kind: str, **fields: Any) -> bytes:
 
 def _anthropic_deltas(reply: Reply, block: Json) -> list[Json]:
     if block["type"] == "thinking":
-        return [{"type": "thinking_delta", "thinking": block["thinking"]}]
+        thought = {"type": "thinking_delta", "thinking": block["thinking"]}
+        return [thought, {"type": "signature_delta", "signature": block["signature"]}]
     if block["type"] == "text":
         return [{"type": "text_delta", "text": token} for token in reply.tokens]
     text = orjson.dumps(block["input"]).decode()
@@ -191,7 +192,9 @@ def _anthropic_frames(reply: Reply, body: Json) -> Iterator[bytes]:
             yield _anthropic_event("content_block_delta", index=index, delta=delta)
         yield _anthropic_event("content_block_stop", index=index)
     ending = {"stop_reason": _anthropic_finish(reply), "stop_sequence": None}
-    yield _anthropic_event("message_delta", delta=ending, usage={"output_tokens": reply.usage[1]})
+    yield _anthropic_event(
+        "message_delta", delta=ending, usage={"input_tokens": reply.usage[0], "output_tokens": reply.usage[1]}
+    )
     yield _anthropic_event("message_stop")
 
 

@@ -14,13 +14,10 @@ from engine.http import HttpClient, StreamedAnswer
 from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
 from engine.providers.openai_wire import Deltas, Endpoint, read_completion, request_body
 from engine.providers.refusals import refusal
+from engine.providers.retrying import Retrying
 
 DONE = b"[DONE]"
 MAX_LINE = 32 * 1024 * 1024  # bytes of one event; more is no chat model
-TRIES = 3
-BACKOFF_BASE_S = 0.5
-BACKOFF_CEILING_S = 8.0
-LONGEST_WAIT_S = 30.0  # a vendor that asks for more is not waited for: the caller is waiting too
 
 
 class OpenAIChatModel:
@@ -33,8 +30,7 @@ class OpenAIChatModel:
         self.streaming = streaming
         self.endpoint = endpoint
         self._http = http
-        self._clock = clock
-        self._random = random
+        self._retrying = Retrying(clock, random)
         # Uncompressed: a compressor holds small pieces back.
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **endpoint.headers}
 
@@ -54,7 +50,7 @@ class OpenAIChatModel:
                 return await self._ask(body)
             except ProviderError as exc:
                 failures += 1
-                if not await self._may_retry(exc, failures):
+                if not await self._retrying.may_retry(exc, failures):
                     raise
 
     async def stream(
@@ -73,7 +69,7 @@ class OpenAIChatModel:
             except ProviderError as exc:
                 failures += 1
                 # After the first piece a retry would say it twice.
-                if has_begun or not await self._may_retry(exc, failures):
+                if has_begun or not await self._retrying.may_retry(exc, failures):
                     raise
 
     async def _ask(self, body: bytes) -> Completion:
@@ -112,15 +108,6 @@ class OpenAIChatModel:
             raise refusal(
                 self.endpoint.host, answer.status, await answer.read(), headers=answer.headers, secrets=secrets
             )
-
-    async def _may_retry(self, error: ProviderError, failures: int) -> bool:
-        """Whether to try again, after the due wait: the vendor's own, else full jitter."""
-        asked_s = error.retry_after_s
-        if not error.retryable or failures >= TRIES or (asked_s or 0) > LONGEST_WAIT_S:
-            return False
-        ceiling_s = min(BACKOFF_CEILING_S, BACKOFF_BASE_S * 2**failures)
-        await self._clock.sleep(self._random.uniform(0, ceiling_s) if asked_s is None else asked_s)
-        return True
 
 
 def _event(payload: bytes) -> Any:

@@ -74,6 +74,8 @@ class NodeWorld:
     credentials: MemoryCredentials = field(default_factory=MemoryCredentials)
     clock: StillClock = field(default_factory=StillClock)
     seen: Seen = field(default_factory=Seen)
+    components: dict[str, Any] = field(default_factory=dict)  # what `ctx.build` gives, by name
+    built: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # what was built, with its inputs
 
     @property
     def world(self) -> World:
@@ -89,27 +91,40 @@ class NodeWorld:
         credential: str = "",
         history: tuple[Message, ...] = (),
         images: tuple[str, ...] = (),
+        form: Mapping[str, Any] | None = None,
+        label: str = "Node",
+        state: Mapping[str, Any] | None = None,
+        messages: Sequence[Message] = (),
+        past: Sequence[Message] = (),
     ) -> NodeContext:
         request = RunRequest(
-            question, chat_id="c1", session_id="s1", history=history, images=images, is_streaming=streams
+            question,
+            chat_id="c1",
+            session_id="s1",
+            history=history,
+            images=images,
+            form=form or {},
+            is_streaming=streams,
         )
-        node = SimpleNamespace(id="node_0", label="Node", name="node", credential=credential, output=output)
+        node = SimpleNamespace(id="node_0", label=label, name="node", credential=credential, output=output)
         return NodeContext(
             node=cast(Any, node),
             request=request,
             world=self.world,
             is_last=is_last,
-            state={},
-            messages=(),
-            past=(),
+            state=state or {},
+            messages=messages,
+            past=past,
             emit_token=self.seen.tokens.append,
             emit_thinking=lambda text, duration: self.seen.thoughts.append((text, duration)),
             emit_tools_called=lambda calls: self.seen.called.append([dict(call) for call in calls]),
             emit_tools_used=lambda tools: self.seen.used.append([dict(tool) for tool in tools]),
-            build=_no_components,
+            build=self._build,
             resolve=lambda value: value,
         )
 
-
-async def _no_components(name: str, inputs: Mapping[str, Any]) -> NodeResult:
-    raise AssertionError(f"{name} was not expected to be built")
+    async def _build(self, name: str, inputs: Mapping[str, Any]) -> NodeResult:
+        if name not in self.components:
+            raise NodeInputError(f"{name!r} is not installed here.")
+        self.built.append((name, dict(inputs)))
+        return NodeResult(value=self.components[name])

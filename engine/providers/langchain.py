@@ -1,0 +1,250 @@
+"""Any chat model of LangChain's partner packages as a ChatModel: one adapter for every vendor without its own.
+
+Importing this takes `langchain-core`, which comes with the package of the first such vendor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.messages.utils import message_chunk_to_message
+
+from engine.errors import EngineError, NodeInputError, ProviderError
+from engine.parsers import json_parser
+from engine.providers.base import (
+    Completion,
+    Message,
+    ModelChunk,
+    TextDelta,
+    ThinkingDelta,
+    ToolCall,
+    ToolSpec,
+    Usage,
+)
+from engine.providers.refusals import MAX_MESSAGE, refusal, scrub
+from engine.providers.retrying import Retrying
+
+# Names of the classes that vendors' clients raise when no answer came, and of their bases.
+UNREACHABLE = frozenset({"APIConnectionError", "APITimeoutError", "TransportError", "ConnectError", "ReadTimeout"})
+
+
+class LangChainChatModel:
+    """Implements `ChatModel`. `host` and `secrets` are for error messages: what to name, and what never to repeat.
+
+    A model that cannot be made to use a tool, as some cannot while they think, is told of a schema in words. The model must not retry by itself: it would do so in the middle of an answer, and not listen to cancellation.
+    """
+
+    def __init__(
+        self,
+        model: BaseChatModel,
+        *,
+        model_name: str,
+        host: str,
+        retrying: Retrying,
+        streaming: bool = True,
+        sees_images: bool = True,
+        takes_forced_tools: bool = True,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self.model_name = model_name
+        self.streaming = streaming
+        self._model = model
+        self._host = host
+        self._retrying = retrying
+        self._sees_images = sees_images
+        self._takes_forced_tools = takes_forced_tools
+        self._secrets = secrets
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        schema: Mapping[str, Any] | None = None,
+        stop: Sequence[str] = (),
+    ) -> Completion:
+        """See `ChatModel.complete`. A schema goes without tools: vendors are held to it by a tool of its own."""
+        sent = self._sent(messages)
+        failures = 0
+        while True:
+            try:
+                with self._explained():
+                    if schema is not None:
+                        return await self._ask_shaped(sent, schema)
+                    return _completion(await self._with_tools(tools).ainvoke(sent, stop=list(stop) or None))
+            except ProviderError as exc:
+                failures += 1
+                if not await self._retrying.may_retry(exc, failures):
+                    raise
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()
+    ) -> AsyncIterator[ModelChunk]:
+        """See `ChatModel.stream`."""
+        sent = self._sent(messages)
+        failures = 0
+        while True:
+            has_begun = False
+            try:
+                async for chunk in self._listen(sent, tools, stop):
+                    has_begun = True
+                    yield chunk
+                return
+            except ProviderError as exc:
+                failures += 1
+                # After the first piece a retry would say it twice.
+                if has_begun or not await self._retrying.may_retry(exc, failures):
+                    raise
+
+    async def _listen(
+        self, sent: list[BaseMessage], tools: Sequence[ToolSpec], stop: Sequence[str]
+    ) -> AsyncIterator[ModelChunk]:
+        chunks: list[AIMessageChunk] = []
+        with self._explained():
+            async for chunk in self._with_tools(tools).astream(sent, stop=list(stop) or None):
+                chunks.append(chunk)
+                if thought := _thinking(chunk):
+                    yield ThinkingDelta(thought)
+                if text := _text(chunk.content):
+                    yield TextDelta(text)
+            if not chunks:
+                raise ProviderError(f"{self._host} ended its answer before it had begun.", retryable=True)
+            whole = add_ai_message_chunks(chunks[0], *chunks[1:])
+            yield _completion(message_chunk_to_message(whole))
+
+    async def _ask_shaped(self, sent: list[BaseMessage], schema: Mapping[str, Any]) -> Completion:
+        if not self._takes_forced_tools:
+            instructions = json_parser(schema, autofix=False).instructions
+            return _completion(await self._model.ainvoke([*sent, HumanMessage(instructions)]))
+        # A schema without a title and a description cannot become the tool that most vendors are held to it by.
+        named = {"title": "answer", "description": "Your answer.", **schema}
+        shaped = self._model.with_structured_output(named, include_raw=True)
+        answer: Any = await shaped.ainvoke(sent)
+        completion = _completion(answer["raw"])
+        if answer["parsed"] is None:
+            return completion
+        return Completion(
+            orjson.dumps(answer["parsed"]).decode(),
+            usage=completion.usage,
+            finish_reason=completion.finish_reason,
+            thinking=completion.thinking,
+        )
+
+    def _with_tools(self, tools: Sequence[ToolSpec]) -> Any:
+        if not tools:
+            return self._model
+        try:
+            return self._model.bind_tools([_tool(tool) for tool in tools])
+        except NotImplementedError as exc:
+            raise NodeInputError("Agent needs to have a function calling capable models.") from exc
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except EngineError:
+            raise
+        # Every vendor's package has classes of its own, with nothing in common but Exception.
+        except Exception as exc:
+            raise self._failure(exc) from exc
+
+    def _failure(self, exc: Exception) -> ProviderError:
+        response = getattr(exc, "response", None)
+        status = getattr(exc, "status_code", None) or getattr(response, "status_code", None)
+        said = getattr(exc, "body", None) or str(exc)
+        if isinstance(status, int):
+            headers = {name.lower(): value for name, value in dict(getattr(response, "headers", {})).items()}
+            # A failure in the middle of a stream comes with the status of its beginning.
+            return refusal(self._host, status if status >= 400 else 0, said, headers=headers, secrets=self._secrets)
+        names = {base.__name__ for base in type(exc).__mro__}
+        if isinstance(exc, OSError | TimeoutError) or names & UNREACHABLE:
+            return ProviderError(f"The connection to {self._host} failed or broke off.", retryable=True)
+        shown = scrub(str(exc), self._secrets)[:MAX_MESSAGE]
+        return ProviderError(f"{self._host} could not be asked: {shown}", retryable=False)
+
+    def _sent(self, messages: Sequence[Message]) -> list[BaseMessage]:
+        """The messages as LangChain has them: one system message at most, and no empty ones, which vendors refuse."""
+        systems = [m.content for m in messages if m.role in ("system", "developer") and m.content]
+        rest = [MAKERS[m.role](m, self._sees_images) for m in messages if m.role in MAKERS and not _is_empty(m)]
+        system = "\n\n".join(systems)
+        if not rest:
+            return [HumanMessage(system)]
+        return [SystemMessage(system), *rest] if system else rest
+
+
+def _is_empty(message: Message) -> bool:
+    return message.role != "tool" and not (message.content.strip() or message.tool_calls or message.images)
+
+
+def _human(message: Message, sees_images: bool) -> BaseMessage:
+    if not message.images or not sees_images:
+        return HumanMessage(message.content)
+    text = [{"type": "text", "text": message.content}] if message.content else []
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
+    return HumanMessage([*text, *images])
+
+
+def _assistant(message: Message, _: bool) -> BaseMessage:
+    if isinstance(message.original, AIMessage):
+        return message.original
+    calls = [{"id": call.id, "name": call.name, "args": dict(call.arguments)} for call in message.tool_calls]
+    return AIMessage(message.content, tool_calls=calls)
+
+
+def _tool_result(message: Message, _: bool) -> BaseMessage:
+    return ToolMessage(message.content, tool_call_id=message.tool_call_id)
+
+
+MAKERS: Mapping[str, Callable[[Message, bool], BaseMessage]] = {
+    "user": _human,
+    "assistant": _assistant,
+    "tool": _tool_result,
+}
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _completion(message: Any) -> Completion:
+    if getattr(message, "invalid_tool_calls", None):
+        name = message.invalid_tool_calls[0].get("name")
+        raise ProviderError(f"The model called {name!r} with arguments that are no JSON object.", retryable=True)
+    usage = message.usage_metadata or {}
+    told = message.response_metadata
+    return Completion(
+        text=_text(message.content),
+        tool_calls=tuple(
+            ToolCall(call["id"] or f"call_{number}", call["name"], call["args"])
+            for number, call in enumerate(message.tool_calls)
+        ),
+        usage=Usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0)),
+        finish_reason=told.get("stop_reason") or told.get("finish_reason") or "",
+        thinking=_thinking(message),
+        original=message,
+    )
+
+
+def _text(content: str | list[Any]) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else _of_kind(part, "text") for part in content)
+
+
+def _thinking(message: Any) -> str:
+    if isinstance(message.content, list):
+        blocks = [part for part in message.content if isinstance(part, Mapping)]
+        if thought := "".join(_of_kind(b, "thinking") or _of_kind(b, "reasoning") for b in blocks):
+            return thought
+    return str(message.additional_kwargs.get("reasoning_content") or "")
+
+
+def _of_kind(block: Mapping[str, Any], kind: str) -> str:
+    return str(block.get(kind) or "") if block.get("type") == kind else ""
