@@ -8,11 +8,14 @@ ends with a clear text.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from uuid import UUID
 
 import orjson
+from django.conf import settings
+from psycopg.rows import TupleRow
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -28,11 +31,12 @@ MAX_ATTEMPTS = 3
 REAPER_LOCK = LOCK_SPACE - 1
 LOST_WORKER = "The worker that ran this prediction stopped before it was done"
 
-# A restart of PostgreSQL frees every lock at once while the workers live: they get some seconds to take theirs again.
+# A restart of PostgreSQL frees every lock at once and lets every beat grow old while the workers live: they get some
+# seconds to come back. A connection that is older than that has seen none.
 DEAD = """
 SELECT lease.id FROM predictions_workerlease lease
-WHERE lease.beat_at < now() - make_interval(secs => %b)
-   OR (now() - pg_postmaster_start_time() > interval '6 seconds' AND NOT EXISTS (
+WHERE (SELECT now() - backend_start > interval '6 seconds' FROM pg_stat_activity WHERE pid = pg_backend_pid())
+  AND (lease.beat_at < now() - make_interval(secs => %b) OR NOT EXISTS (
         SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
           AND (classid::bigint << 32) + objid::bigint = %b + lease.id))
 """
@@ -49,7 +53,7 @@ FAIL = """
 UPDATE predictions_execution
 SET state = CASE WHEN stop_requested THEN 'CANCELLED' ELSE 'FAILED' END, error = %b, error_code = 'worker_lost',
     finished_at = now(), attempt = attempt + 1
-WHERE id = %b AND state = 'RUNNING' RETURNING state, attempt, reply_to
+WHERE id = ANY(%b) AND state = 'RUNNING' RETURNING id, state, attempt, reply_to
 """
 # Lost by the broker, or taken by a worker that died before it claimed them. The pause doubles with each try, so a
 # backlog is not multiplied.
@@ -89,45 +93,51 @@ class Reaper:
             row = await cursor.fetchone()
             if not (row and row[0]):
                 return
-            requeued = await self._take_back(connection)
+            requeued, ended = await self._take_back(connection)
             lost = await self._find_lost(connection)
+        await self._announce(ended)
         if due := [*requeued, *lost]:
             logger.warning("runs dispatched again", extra={"runs": len(due), "of_dead_workers": len(requeued)})
             await dispatch(self._redis, due)
 
-    async def _take_back(self, connection: Connection) -> Sequence[UUID]:
+    async def _take_back(self, connection: Connection) -> tuple[Sequence[UUID], Sequence[TupleRow]]:
+        """What starts again, and what ended with its worker."""
         cursor = await connection.execute(DEAD, [DEAD_AFTER_S, LOCK_SPACE])
         dead = [row[0] for row in await cursor.fetchall()]
         held = await (await connection.execute(HELD, [dead])).fetchall()
         restart: list[UUID] = []
+        fail: list[UUID] = []
         for execution_id, attempt, is_streaming, stop_requested in held:
-            shown = is_streaming and await self._was_shown(execution_id)
-            if shown or stop_requested or attempt >= MAX_ATTEMPTS:
-                await self._fail(connection, execution_id)
-            else:
-                restart.append(execution_id)
+            is_over = (
+                stop_requested or attempt >= MAX_ATTEMPTS or (is_streaming and await self._was_shown(execution_id))
+            )
+            (fail if is_over else restart).append(execution_id)
         if dead:
             await connection.execute("DELETE FROM predictions_workerlease WHERE id = ANY(%b)", [dead])
-        rows = await (await connection.execute(REQUEUE, [restart])).fetchall() if restart else []
-        return [row[0] for row in rows]
+        requeued = await (await connection.execute(REQUEUE, [restart])).fetchall() if restart else []
+        ended = await (await connection.execute(FAIL, [LOST_WORKER, fail])).fetchall() if fail else []
+        return [row[0] for row in requeued], ended
 
     async def _was_shown(self, execution_id: UUID) -> bool:
         entries = await self._redis.xrange(stream_key(execution_id), count=200)
         return any(b'"TokenEmitted"' in fields[FIELD] for _, fields in entries)
 
-    async def _fail(self, connection: Connection, execution_id: UUID) -> None:
-        row = await (await connection.execute(FAIL, [LOST_WORKER, execution_id])).fetchone()
-        if row is None:
-            return
-        state, attempt, reply_to = row
-        settled = {"state": state, "output": None, "error": LOST_WORKER, "error_code": "worker_lost"}
-        payload = orjson.dumps([[SETTLED, settled]])
-        await self._redis.execute_command("XADD", stream_key(execution_id), f"{attempt}-1", FIELD, payload)
-        if reply_to:
-            await self._redis.execute_command(
-                "PUBLISH", reply_to, b"%b %d-1 %b" % (str(execution_id).encode(), attempt, payload)
-            )
-        logger.warning("run ended: its worker is gone", extra={"execution_id": execution_id})
+    async def _announce(self, ended: Sequence[TupleRow]) -> None:
+        """Tell those who watch. Should that fail, they find the end in the database."""
+        for execution_id, state, attempt, reply_to in ended:
+            logger.warning("run ended: its worker is gone", extra={"execution_id": execution_id})
+            settled = {"state": state, "output": None, "error": LOST_WORKER, "error_code": "worker_lost"}
+            payload = orjson.dumps([[SETTLED, settled]])
+            entry_id = f"{attempt}-1"
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.execute_command("XADD", stream_key(execution_id), entry_id, FIELD, payload)
+            pipeline.execute_command("EXPIRE", stream_key(execution_id), settings.STREAM_RETENTION_S)
+            if reply_to:
+                pipeline.execute_command(
+                    "PUBLISH", reply_to, b"%b %b %b" % (str(execution_id).encode(), entry_id.encode(), payload)
+                )
+            with contextlib.suppress(RedisError, OSError):
+                await pipeline.execute()
 
     async def _find_lost(self, connection: Connection) -> Sequence[UUID]:
         # While messages wait, the runs behind them are not lost but early.
