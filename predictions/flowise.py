@@ -41,13 +41,20 @@ def with_id(frames: bytes, entry_id: str) -> bytes:
 class FrameRenderer:
     """Turns the events of one run into frames, in the order that this kind of flow promises."""
 
-    def __init__(self, *, question: str, chat_id: str, session_id: str) -> None:
+    def __init__(self, *, question: str, chat_id: str, session_id: str, said: int = 0) -> None:
+        """`said`: how many characters of the answer the viewer already has."""
         self._ids = {"chatId": chat_id, "question": question, "sessionId": session_id}
         self._is_agentflow = False
         self._has_started = False
         self._sent = ""
+        self._said_before = said
         self._trace: list[Any] = []
         self._tools: Any = None
+
+    @property
+    def said(self) -> int:
+        """How many characters of the answer a viewer of all frames so far has."""
+        return max(len(self._sent), self._said_before)
 
     def render(self, name: str, fields: Fields) -> Iterator[bytes]:
         """The frames of one event, by the name of its class in `engine.events`."""
@@ -56,6 +63,8 @@ class FrameRenderer:
                 yield from self._token(fields["text"])
             case "RunStarted":
                 self._is_agentflow = fields["kind"] == "AGENTFLOW"
+                # A second attempt begins anew; it exists only if the first had said nothing yet.
+                self._trace, self._tools = [], None
                 if self._is_agentflow:
                     yield frame("agentFlowEvent", "INPROGRESS")
             case "ThinkingEmitted":
@@ -103,6 +112,10 @@ class FrameRenderer:
 
     def _end(self, settled: Fields) -> Iterator[bytes]:
         output = settled.get("output") or {}
+        if (trace := output.get("agentFlowExecutedData")) is not None:
+            self._is_agentflow = True
+            if len(trace) > len(self._trace):  # the log of these nodes was lost
+                yield frame("agentFlowExecutedData", trace)
         if settled["state"] == "COMPLETED":
             yield from self._rest_of(output)
         if self._tools:
@@ -119,8 +132,11 @@ class FrameRenderer:
     def _rest_of(self, output: Fields) -> Iterator[bytes]:
         """What no token has said: all of an answer that came in one piece, the tail of one whose log was lost."""
         text = output.get("text") or (orjson.dumps(output["json"]).decode() if "json" in output else "")
-        if text.startswith(self._sent) and len(text) > len(self._sent) and text.strip():
-            yield from self._token(text[len(self._sent) :])
+        said = self.said
+        if text.startswith(self._sent) and len(text) > said and text.strip():
+            self._has_started = self._has_started or said > 0
+            self._sent = text[:said]
+            yield from self._token(text[said:])
 
     def _metadata(self, output: Fields) -> dict[str, Any]:
         keys = ("chatId", "chatMessageId", "question", "sessionId", "memoryType", "executionId")

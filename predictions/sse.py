@@ -31,18 +31,16 @@ class Frames:
         self._watcher.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
+        while not self._closing.is_set():
             entry = await self._watcher.next_entry(timeout_s=HEARTBEAT_S)
             if entry is not None:
                 if frames := self._rendered(entry):
                     yield frames
                 if entry.settled is not None:
                     return
-            elif self._closing.is_set():
-                yield RETRY
-                return
-            else:
+            elif not self._closing.is_set():
                 yield HEARTBEAT
+        yield RETRY
 
     def _rendered(self, entry: Entry) -> bytes:
         """The entry's frames that the viewer lacks, in one piece: some clients parse write by write."""
@@ -52,7 +50,8 @@ class Frames:
             for rendered in self._renderer.render(name, fields):
                 number += 1
                 if (*entry.id.entry, number) > (*self._after.entry, self._after.frame):
-                    written.append(with_id(rendered, f"{self._watcher.execution_id}:{entry.id}.{number}"))
+                    place = f"{self._watcher.execution_id}:{entry.id}.{number}.{self._renderer.said}"
+                    written.append(with_id(rendered, place))
         return b"".join(written)
 
 

@@ -41,18 +41,27 @@ def stream_key(execution_id: UUID | str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EntryId:
-    """Where a viewer is: the attempt, the entry within it, and how many of that entry's frames it has."""
+    """Where a viewer is: the attempt, the entry within it, how many of that entry's frames it has, and how much text.
+
+    `said` counts the characters of the answer so far: should the log be gone, the rest is cut from the whole answer.
+    """
 
     attempt: int
     number: int
     frame: int = 0
+    said: int = 0
 
     @classmethod
     def parse(cls, text: str) -> EntryId:
-        """From `2-17` or `2-17.3`. Raises ValueError."""
-        entry, _, frame = text.partition(".")
+        """From `2-17` or `2-17.3.250`. Raises ValueError."""
+        entry, _, place = text.partition(".")
         attempt, _, number = entry.partition("-")
-        return cls(int(attempt), int(number), int(frame or 0))
+        frame, _, said = place.partition(".")
+        return cls(int(attempt), int(number), int(frame or 0), int(said or 0))
+
+    def follows(self, other: EntryId) -> bool:
+        """Whether nothing can be missing between the other entry and this one."""
+        return self.number == (other.number + 1 if self.attempt == other.attempt else 1)
 
     @property
     def entry(self) -> tuple[int, int]:

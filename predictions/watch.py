@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.1
 SILENCE_S = 2.0  # how long a stream may say nothing before the database is asked
 MAX_QUEUE = 1000  # entries a slow reader may leave unread before it is served from the stream instead
+END = 1_000_000_000  # number of an end that the database told: after every entry that a viewer may have seen
 
 ENDED = """
 SELECT id, attempt, state, output, error, error_code FROM predictions_execution
@@ -38,6 +39,13 @@ WHERE id = ANY(%b) AND state IN ('COMPLETED', 'FAILED', 'CANCELLED')
 MISSING = """
 SELECT wanted FROM unnest(%b::uuid[]) wanted WHERE NOT EXISTS (SELECT FROM predictions_execution WHERE id = wanted)
 """
+
+DELETED = {
+    "state": "CANCELLED",
+    "output": None,
+    "error": "This run was deleted with its chatflow",
+    "error_code": "deleted",
+}
 
 EventPair = Sequence[Any]  # [type, fields]
 
@@ -77,11 +85,23 @@ class Watcher:
         return not self.is_live and len(self._queue) < MAX_QUEUE
 
     def offer(self, entry: Entry) -> None:
+        """Take the next entry; one that came before is ignored.
+
+        After a gap nothing is taken: an answer without its middle is worse than one that comes late. What was missed
+        is read from the stream, and if Redis has lost it, the end comes from the database.
+        """
         if entry.id.entry <= self.last.entry:
             return
-        if self.is_live and len(self._queue) >= MAX_QUEUE:
+        if not entry.id.follows(self.last) or (self.is_live and len(self._queue) >= MAX_QUEUE):
             self.is_live = False
             return
+        self._take(entry)
+
+    def end(self, attempt: int, settled: Mapping[str, Any]) -> None:
+        """The run is over, says the database."""
+        self._take(Entry(EntryId(max(attempt, self.last.attempt), END), [[SETTLED, settled]]))
+
+    def _take(self, entry: Entry) -> None:
         self.last = entry.id
         self.quiet_since = asyncio.get_running_loop().time()
         self._queue.append(entry)
@@ -127,7 +147,8 @@ class Hub:
         self._pool = pool
         self._watchers: dict[bytes, list[Watcher]] = {}
         self._subscriber = open_subscriber()
-        self._tasks = [asyncio.create_task(self._listen_forever()), asyncio.create_task(self._look_after_forever())]
+        duties = (self._listen_forever(), self._poll_forever(), self._ask_forever())
+        self._tasks = [asyncio.create_task(duty) for duty in duties]
 
     def watch(self, execution_id: UUID, *, is_live: bool) -> Watcher:
         """Follow a run until the watcher is closed.
@@ -166,6 +187,8 @@ class Hub:
                     await pubsub.subscribe(self.channel)
                     async for message in pubsub.listen():
                         if message["type"] == "subscribe":
+                            # Perhaps not for the first time: the library connects again by itself.
+                            self._serve_from_streams()
                             self.is_connected = True
                             pause_s = 0.05
                         elif message["type"] == "message":
@@ -173,11 +196,14 @@ class Hub:
             except (RedisError, OSError) as exc:
                 logger.warning("event subscription lost", extra={"error": type(exc).__name__})
             self.is_connected = False
-            # What was published meanwhile is in the streams: everybody who waited here is served from there now.
-            for watcher in self._everyone():
-                watcher.is_live = False
+            self._serve_from_streams()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, 0.5)
+
+    def _serve_from_streams(self) -> None:
+        """What was published while nobody listened is in the streams: everybody who waits here reads on there."""
+        for watcher in self._everyone():
+            watcher.is_live = False
 
     def _deliver(self, data: bytes) -> None:
         for record in data.split(RECORD):
@@ -188,13 +214,18 @@ class Hub:
                     if watcher.is_live:
                         watcher.offer(entry)
 
-    async def _look_after_forever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             try:
                 await self._poll()
             except (RedisError, OSError):
                 logger.debug("streams cannot be polled: Redis is away")
+
+    async def _ask_forever(self) -> None:
+        # Apart from the polling, which must go on while this waits for a database that is away.
+        while True:
+            await asyncio.sleep(POLL_S)
             try:
                 await self._ask_database()
             except DatabaseAway:
@@ -228,11 +259,11 @@ class Hub:
             gone = await (await connection.execute(MISSING, [list(silent)])).fetchall()
         for execution_id, attempt, *ending in rows:
             settled = dict(zip(("state", "output", "error", "error_code"), ending, strict=True))
-            _offer_end(silent[execution_id], attempt, settled)
+            for watcher in silent[execution_id]:
+                watcher.end(attempt, settled)
         for (execution_id,) in gone:
-            text = "This run was deleted with its chatflow"
-            settled = {"state": "CANCELLED", "output": None, "error": text, "error_code": "deleted"}
-            _offer_end(silent[execution_id], 0, settled)
+            for watcher in silent[execution_id]:
+                watcher.end(0, DELETED)
 
     def _everyone(self) -> list[Watcher]:
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
@@ -240,9 +271,3 @@ class Hub:
 
 def _entry(position: EntryId) -> tuple[int, int]:
     return position.entry
-
-
-def _offer_end(watchers: Sequence[Watcher], attempt: int, settled: Mapping[str, Any]) -> None:
-    for watcher in watchers:
-        end = EntryId(max(attempt, watcher.last.attempt), watcher.last.number + 1)
-        watcher.offer(Entry(end, [[SETTLED, settled]]))

@@ -135,7 +135,7 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str) -> HttpRespon
         raise RequestInvalid("Last-Event-ID: expected the id of an event of this stream") from None
     process = web_process()
     run = await find_run(process.pool, execution_id=execution_id, chatflow_id=flow.id)
-    renderer = FrameRenderer(question=run.question, chat_id=run.chat_id, session_id=run.session_id)
+    renderer = FrameRenderer(question=run.question, chat_id=run.chat_id, session_id=run.session_id, said=position.said)
     watcher = process.hub.watch(execution_id, is_live=False)
     frames = Frames(watcher, renderer, after=position, closing=process.closing)
     return stream_response(frames, execution_id=str(execution_id))
