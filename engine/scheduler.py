@@ -60,8 +60,15 @@ def complete(graph: Graph, decisions: Decisions, node_id: str, choice: Choice = 
 
 
 def jump(graph: Graph, decisions: Decisions, target: str) -> None:
-    """Go back to a node, which is then ready whatever its own edges say: what lies behind it is open again."""
-    for node_id in graph.descendants(target):
+    """Go back to a node, which is then ready whatever its own edges say: what lies behind it is open again.
+
+    An edge from elsewhere that has already set a node off does not do so a second time.
+    """
+    behind = graph.descendants(target)
+    done = [n for n in behind - {target} if all(index in decisions for index in graph.incoming[n])]
+    for index in [index for node_id in done for index in graph.incoming[node_id]]:
+        decisions[index] = False
+    for node_id in behind:
         for index in graph.outgoing[node_id]:
             decisions.pop(index, None)
 

@@ -63,29 +63,29 @@ class Outcome:
     duration_s: float
     error: EngineError | None = None
     warnings: Sequence[str] = ()
-    is_model_based: bool = False
 
     def output(self) -> Mapping[str, Any]:
-        """What the trace and references see. Nodes that work with a model or a tool say how long and how much."""
-        output, usage = self.result.output, self.result.usage
-        if self.is_model_based:
-            start, delta = int(self.started_s * 1000), round(self.duration_s * 1000)
-            output = {**output, "timeMetadata": {"start": start, "end": start + delta, "delta": delta}}
-        if usage.total_tokens:
-            tokens = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-            output = {**output, "usageMetadata": {**tokens, "total_tokens": usage.total_tokens}}
-        return output
+        """What the trace and references see. A node that asked a model also says how long that took, and how much."""
+        usage = self.result.usage
+        if not usage.total_tokens:
+            return self.result.output
+        start, delta = int(self.started_s * 1000), round(self.duration_s * 1000)
+        tokens = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        return {
+            "timeMetadata": {"start": start, "end": start + delta, "delta": delta},
+            "usageMetadata": {**tokens, "total_tokens": usage.total_tokens},
+            **self.result.output,
+        }
 
 
 class Turn:
     """What it says before it is due is kept until `begin`, so observers see one node after the other."""
 
-    __slots__ = ("_context", "_has_built", "_inputs", "_is_due", "_kept", "_run", "_scope", "_started", "step")
+    __slots__ = ("_context", "_inputs", "_is_due", "_kept", "_run", "_scope", "_started", "step")
 
     def __init__(self, run: Running, step: Step) -> None:
         self.step = step
         self._run = run
-        self._has_built = False  # it used a component: a model, a tool
         self._started = (0.0, 0.0)  # since the epoch, and as a monotonic time
         self._inputs: Mapping[str, Any] = {}
         self._scope = (ClassicScope if run.plan.ending else AgentflowScope)(run.request, run.world, run.state)
@@ -154,7 +154,6 @@ class Turn:
             duration_s=self._run.world.clock.monotonic() - start,
             error=error,
             warnings=[f"{text} stands for nothing here and was left as it is." for text in dict.fromkeys(unresolved)],
-            is_model_based=self._has_built or result.usage.total_tokens > 0,
         )
 
     def _broke(self, exc: BaseException) -> NodeError:
@@ -215,7 +214,6 @@ class Turn:
         node_type = self._run.plan.registry.get(name)
         if node_type is None:
             raise NodeInputError(f"{self.step.node.label} uses {name!r}, which is not installed here.")
-        self._has_built = True
         own = self.step.node
         inputs = resolved_config(node_type.spec, config, self._scope)
         node = Node(own.id, node_type.spec.label, name, node_type.spec.version, node_type.spec.category, inputs)

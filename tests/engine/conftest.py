@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from engine.http import HttpClient
+from tests.engine.drawing import Board
 from tests.engine.node_world import NodeWorld
 from tests.model_server import ScriptedModel
 
@@ -22,3 +23,8 @@ def nodes(http: HttpClient) -> NodeWorld:
 def model() -> Iterator[ScriptedModel]:
     with ScriptedModel() as running:
         yield running
+
+
+@pytest.fixture
+def board(nodes: NodeWorld) -> Board:
+    return Board(nodes.world)

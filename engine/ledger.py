@@ -1,0 +1,199 @@
+"""What turns change: state, messages, trace, and which nodes are ready; one after the other, in the queue's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine import scheduler
+from engine.errors import EngineError, NodeError, NodeInputError, RunLimitExceeded
+from engine.events import (
+    NodeFailed,
+    NodeFinished,
+    NodeSkipped,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStopped,
+    UsageReported,
+)
+from engine.graph import Edge
+from engine.retry import ERROR_HANDLE
+from engine.spec import NodeResult, Pause
+from engine.state import snapshot
+from engine.templating import Late, as_text
+from engine.trace import Status, make_entry
+from engine.turn import Outcome, Running, Turn
+
+CANCELLED = "Flow execution was cancelled"
+
+
+class Ledger:
+    """Commits turns, and ends the run. `is_over` once its last event has been put."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._plan = running.plan
+        self._state = running.state
+        self._feed = running.feed
+        self.is_over = False
+
+    def commit(self, turn: Turn, outcome: Outcome) -> None:
+        """What a turn changes: state, messages, trace, and which nodes are ready."""
+        result = outcome.result
+        if outcome.error is None and result.jump_to is not None and result.jump_to not in self._plan.steps:
+            outcome = replace(outcome, error=_no_target(result.jump_to))
+        if outcome.error is not None:
+            self._commit_failure(turn, outcome, outcome.error)
+            return
+        self._take_in(result)
+        if result.usage.total_tokens:
+            self._feed.put(UsageReported, turn.step.node.id, result.usage.input_tokens, result.usage.output_tokens)
+        output = outcome.output()
+        if result.pause is not None:
+            self._emit_finished(turn, outcome, output, "STOPPED")
+            self._pause(turn, result.pause)
+            return
+        self._emit_finished(turn, outcome, output, "FINISHED")
+        self._advance(turn, result, output, lambda edge: _is_taken(edge, result))
+
+    def break_off(self, turn: Turn, error: EngineError | None) -> None:
+        """Close the entry of a turn that was cancelled: by the run's limits, or on request (`error` is None)."""
+        if error is None:
+            self._emit_failed(turn, turn.broken_off(), CANCELLED, "cancelled", "TERMINATED")
+        else:
+            self._emit_failed(turn, turn.broken_off(), error.message, error.code, "ERROR")
+
+    def stop(self) -> None:
+        """End the run on request, with what was said until now."""
+        self.is_over = True
+        self._feed.put(RunStopped, "".join(self._running.said))
+
+    def fail(self, error: EngineError, node_id: str = "") -> None:
+        """End the run with an error."""
+        self.is_over = True
+        self._feed.put(RunFailed, error.message, error.code, node_id)
+
+    def finish(self) -> None:
+        """End the run with its answer: that of the node that ran last."""
+        state, output = self._state, self._state.last_output
+        if self._plan.ending:
+            text, json = classic_answer(output, state.instances.get(self._plan.ending))
+        else:
+            text, json = as_text(output.get("content") or " "), None
+        self.is_over = True
+        usage = state.usage
+        self._feed.put(
+            RunFinished,
+            text,
+            json,
+            self._plan.memory_type,
+            output.get("usedTools") or (),
+            usage.input_tokens,
+            usage.output_tokens,
+            None if self._plan.ending else dict(state.values),
+        )
+
+    def _commit_failure(self, turn: Turn, outcome: Outcome, error: EngineError) -> None:
+        node = turn.step.node
+        if isinstance(error, NodeError):
+            error.node_id, error.node_label = node.id, node.label
+        self._emit_failed(turn, outcome, error.message, error.code, "ERROR")
+        on_error = turn.step.policy.on_error
+        if on_error == "fail" or isinstance(error, RunLimitExceeded):
+            self.fail(error, node.id)
+            return
+        result = NodeResult(output={"error": error.message})
+        self._advance(turn, result, result.output, lambda edge: (edge.output == ERROR_HANDLE) == (on_error == "branch"))
+
+    def _take_in(self, result: NodeResult) -> None:
+        state = self._state
+        if result.state:
+            said = as_text(result.output.get("content", ""))
+            state.values |= {
+                key: value.finish(said) if isinstance(value, Late) else value for key, value in result.state.items()
+            }
+        state.messages += result.messages
+        state.usage += result.usage
+
+    def _advance(self, turn: Turn, result: NodeResult, output: Mapping[str, Any], choice: scheduler.Choice) -> None:
+        state, node = self._state, turn.step.node
+        state.queue.popleft()
+        state.runs[node.id] = state.runs.get(node.id, 0) + 1
+        state.last_output = output
+        if self._plan.ending:
+            state.instances[node.id] = result.value
+        else:
+            state.outputs[node.id] = output
+            state.form = output.get("form") or state.form
+            state.is_forgetful = state.is_forgetful or bool(output.get("ephemeralMemory"))
+        if node.id == state.paused_at:
+            state.paused_at, self._running.answer = "", None
+        if result.jump_to is not None:
+            self._jump(node.id, result.jump_to)
+            return
+        unlocked = scheduler.complete(self._plan.graph, state.decisions, node.id, choice)
+        state.queue.extend(unlocked.ready)
+        for skipped in unlocked.skipped:
+            self._feed.put(NodeSkipped, skipped, self._plan.steps[skipped].node.label)
+
+    def _jump(self, loop: str, target: str) -> None:
+        state = self._state
+        state.jumps[loop] = state.jumps.get(loop, 0) + 1
+        state.last_loop = loop
+        scheduler.jump(self._plan.graph, state.decisions, target)
+        state.queue.append(target)
+
+    def _emit_finished(self, turn: Turn, outcome: Outcome, output: Mapping[str, Any], status: Status) -> None:
+        node = turn.step.node
+        entry = make_entry(
+            turn.step,
+            shown=outcome.shown,
+            output=output,
+            state=self._state.values,
+            previous=scheduler.arrivals(self._plan.graph, self._state.decisions, node.id),
+            status=status,
+            messages=outcome.result.messages,
+            warnings=outcome.warnings,
+        )
+        self._feed.put(NodeFinished, node.id, node.label, entry, outcome.duration_s * 1000)
+
+    def _emit_failed(self, turn: Turn, outcome: Outcome, error: str, code: str, status: Status) -> None:
+        node = turn.step.node
+        entry = make_entry(
+            turn.step,
+            shown=outcome.shown,
+            output={"error": error},
+            state=self._state.values,
+            previous=scheduler.arrivals(self._plan.graph, self._state.decisions, node.id),
+            status=status,
+            warnings=outcome.warnings,
+            error=error,
+        )
+        self._feed.put(NodeFailed, node.id, node.label, error, code, entry, outcome.duration_s * 1000)
+
+    def _pause(self, turn: Turn, pause: Pause) -> None:
+        """The node stays at the head of the queue: it is asked again when the run goes on."""
+        self._state.paused_at = turn.step.node.id
+        self.is_over = True
+        self._feed.put(RunPaused, pause.text, pause.action, snapshot(self._state))
+
+
+def classic_answer(output: Mapping[str, Any], value: Any) -> tuple[str, Any]:
+    """Text and JSON of a classic flow's answer; one of them is empty."""
+    if output.get("json") is not None:
+        return "", output["json"]
+    if isinstance(value, Mapping) and isinstance(value.get("text"), str):
+        return value["text"], None
+    return ("" if value is None else as_text(value)), None
+
+
+def _is_taken(edge: Edge, result: NodeResult) -> bool:
+    if edge.output == ERROR_HANDLE:
+        return False
+    return result.taken is None or edge.index is None or edge.index in result.taken
+
+
+def _no_target(node_id: str) -> NodeInputError:
+    return NodeInputError(f"It loops back to {node_id!r}, which is not in the flow: choose a node to go back to.")
