@@ -111,7 +111,7 @@ class Recorder:
             if not text:
                 del output["text"]
         if form := run.request.get("form"):
-            output["form"] = form
+            output["form"] = dict(form)
         output |= {
             "chatId": run.chat_id,
             "chatMessageId": str(self._api_message_id),
@@ -160,7 +160,7 @@ def user_content(question: str, request: Mapping[str, Any]) -> str:
     """What the conversation shows as the user's turn: the question, or a form's `key: value` lines."""
     if question or not request.get("form"):
         return question
-    return "\n".join(f"{key}: {value}" for key, value in request["form"].items())
+    return "\n".join(f"{key}: {value}" for key, value in dict(request["form"]).items())
 
 
 def _as_text(value: Any) -> str:

@@ -25,6 +25,8 @@ JSON_FIELDS = ("overrideConfig", "history", "uploads", "form", "humanInput", "ac
 ROLES = ("userMessage", "apiMessage")
 SAME_TYPE = {"image/jpg": "image/jpeg"}  # what some clients write
 DATA_URI = re.compile(r"data:([^;,]*)[;,]")
+ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+UPLOAD_TYPES = ("file", "file:rag", "file:full", "url", "stored-file", "stored-file:full")
 
 
 class RequestInvalid(AppError):
@@ -53,7 +55,7 @@ class PredictionRequest:
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""
         kept = {
-            "form": self.form,
+            "form": list(self.form.items()),  # pairs: the database keeps the order of lists only
             "history": self.history,
             "images": self.images,
             "leadEmail": self.lead_email,
@@ -76,6 +78,8 @@ def read_request(request: HttpRequest) -> PredictionRequest:
     question = _text(body, "question")
     if question and form:
         raise RequestInvalid("Question and form cannot be provided at the same time")
+    if body.get("question") is None and body.get("form") is None:
+        raise RequestInvalid("question: required; a flow that starts from a form takes form instead")
     uploads = _uploads(body)
     return PredictionRequest(
         question=question,
@@ -215,26 +219,36 @@ def _uploads(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             name: _text({f"{where}.{name}": item.get(name)}, f"{where}.{name}")
             for name in ("type", "name", "mime", "data")
         }
-        if upload["type"] == "audio":
-            raise RequestInvalid(f"{where}: this flow has no speech-to-text")
-        _check_kind(where, upload)
-        uploads.append(upload)
+        uploads.append(_checked_upload(where, upload))
     return uploads
 
 
-def _check_kind(where: str, upload: Mapping[str, str]) -> None:
-    """Name, declared type and data must say the same: a page that poses as a picture is served to others later."""
-    declared = SAME_TYPE.get(upload["mime"], upload["mime"])
-    if upload["type"] != "file":
-        return
-    guessed, _ = mimetypes.guess_type(upload["name"])
-    if declared and guessed and guessed != declared:
-        raise RequestInvalid(f"{where}: {upload['name']} is {guessed} by its name, but mime says {declared}")
+def _checked_upload(where: str, upload: Mapping[str, str]) -> Mapping[str, Any]:
+    match upload["type"]:
+        case "file":
+            return {**upload, "mime": _checked_kind(where, upload)}
+        case "url" if not ADDRESS.match(upload["data"]):
+            raise RequestInvalid(f"{where}.data: expected an address that begins with http:// or https://")
+        case "audio":
+            raise RequestInvalid(f"{where}: this flow has no speech-to-text")
+        case kind if kind not in UPLOAD_TYPES:
+            raise RequestInvalid(f"{where}.type: expected one of {', '.join(UPLOAD_TYPES)}; got '{kind[:40]}'")
+    return upload
+
+
+def _checked_kind(where: str, upload: Mapping[str, str]) -> str:
+    """The file's MIME type. Name, declared type and data must say the same: files are served to others later."""
     carried = DATA_URI.match(upload["data"])
     if carried is None:
         raise RequestInvalid(f"{where}.data: expected a data URI like data:image/png;base64,...")
-    if declared and SAME_TYPE.get(carried[1], carried[1]) != declared:
-        raise RequestInvalid(f"{where}: data is {carried[1] or 'of no type'}, but mime says {declared}")
+    kind = SAME_TYPE.get(carried[1], carried[1])
+    declared = SAME_TYPE.get(upload["mime"], upload["mime"]) or kind
+    named, _ = mimetypes.guess_type(upload["name"])
+    if named and named != declared:
+        raise RequestInvalid(f"{where}: {upload['name']} is {named} by its name, but mime says {declared}")
+    if kind != declared:
+        raise RequestInvalid(f"{where}: data is {kind or 'of no type'}, but mime says {declared}")
+    return declared
 
 
 def _images(uploads: Sequence[Mapping[str, Any]]) -> list[str]:

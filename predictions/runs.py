@@ -160,7 +160,7 @@ def run_request(run: ClaimedRun) -> RunRequest:
         chat_id=run.chat_id,
         session_id=run.session_id,
         chatflow_id=str(run.chatflow_id),
-        form=request.get("form") or {},
+        form=dict(request.get("form") or ()),
         history=tuple(
             Message(role="user" if turn["role"] == "userMessage" else "assistant", content=turn["content"])
             for turn in request.get("history") or ()
