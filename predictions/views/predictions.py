@@ -41,7 +41,7 @@ def api_view(*methods: str) -> Callable[[View], View]:
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 if request.method not in methods:
-                    raise MethodNotAllowed(f"{request.method} is not allowed here; use {' or '.join(methods)}")
+                    return _not_allowed(request, methods)
                 return await view(request, *args, **kwargs)
             except AppError as exc:
                 return error_response(exc, request)
@@ -196,6 +196,13 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound(f"Execution {text} not found") from None
+
+
+def _not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    refusal = MethodNotAllowed(f"{request.method} is not allowed here; use {' or '.join(methods)}")
+    response = error_response(refusal, request)
+    response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
 def _plain_refusal(refusal: AppError, headers: Mapping[str, str] | None = None) -> HttpResponse:
