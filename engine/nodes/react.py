@@ -17,7 +17,10 @@ from engine.providers.base import ChatModel, Completion, Message, Tool, ToolCall
 
 FINAL = "Final Answer:"
 OBSERVATION = "\nObservation:"
-ACTION = re.compile(r"^\W*Action\s*\d*\s*:[ \t]*([^\n]+)\n+\W*Action\s*\d*\s*Input\s*\d*\s*:[ \t]*(.*)", re.M | re.S)
+ACTION = re.compile(
+    r"^\W*Action\s*\d*\s*:\**[ \t]*([^\n]+)\n+\W*Action\s*\d*\s*Input\s*\d*\s*:\**[ \t]*(.*)", re.MULTILINE | re.DOTALL
+)
+NEXT = re.compile(r"\n\s*(?:Thought|Action|Final Answer)\s*:")  # what a model makes up instead of waiting
 
 REACT = """You may use these tools:
 
@@ -158,7 +161,7 @@ def read_react(text: str) -> Step | None:
     action = ACTION.search(text)
     final = text.find(FINAL)
     if action and (final < 0 or action.start() < final):
-        return Step(action[1].strip().strip("`*\"'[]"), action[2].strip())
+        return Step(action[1].strip().strip("`*\"'[]"), NEXT.split(action[2])[0].strip())
     return Step(answer=text[final + len(FINAL) :].strip()) if final >= 0 else None
 
 
