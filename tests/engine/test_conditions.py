@@ -86,7 +86,7 @@ async def test_the_first_condition_that_holds_is_taken(nodes: NodeWorld) -> None
 
     result = await run_condition(nodes.context(), {"conditions": conditions})
 
-    assert result.taken == {1}
+    assert result.taken == frozenset({1})
     assert [shown["isFulfilled"] for shown in result.output["conditions"]] == [False, True, False, False]
     assert "content" not in result.output
 
@@ -95,7 +95,7 @@ async def test_the_first_condition_that_holds_is_taken(nodes: NodeWorld) -> None
 async def test_else_is_taken_if_none_holds(nodes: NodeWorld, conditions: Any) -> None:
     result = await run_condition(nodes.context(), {"conditions": conditions})
 
-    assert result.taken == {len(conditions)}
+    assert result.taken == frozenset({len(conditions)})
     assert result.output["conditions"][-1]["isFulfilled"] is True
 
 

@@ -15,6 +15,7 @@ ROWS = [
     {"key": "next", "type": "enum", "enumValues": "FINISH, SOFTWARE", "jsonSchema": "", "description": "next worker"},
     {"key": "why", "type": "string", "enumValues": "", "description": ""},
 ]
+WRONG = '{"next": "LUNCH", "why": ""}'
 GOOD = '{"next": "SOFTWARE", "why": "It is due"}'
 
 
@@ -99,18 +100,18 @@ async def test_an_answer_of_the_right_shape_is_read() -> None:
 
 
 async def test_an_answer_of_another_shape_is_asked_for_once_more() -> None:
-    model = FakeChatModel(['{"next": "LUNCH", "why": ""}', f"```json\n{GOOD}\n```"])
+    model = FakeChatModel([WRONG, f"```json\n{GOOD}\n```"])
 
     shaped = await ask_shaped(model, ASK, answer_schema(ROWS))
 
     correction = model.calls[1].messages[-1].content
     assert shaped.value["next"] == "SOFTWARE"
     assert "$.next: 'LUNCH' is not one of" in correction
-    assert shaped.usage.output_tokens == len('{"next": "LUNCH", "why": ""}'.split()) + len(GOOD.split()) + 2
+    assert shaped.usage.output_tokens == len(WRONG.split()) + len(GOOD.split()) + 2
 
 
 async def test_a_second_answer_of_another_shape_is_an_error() -> None:
-    with pytest.raises(NodeError, match="does not have the structure that was asked for. It is not JSON"):
+    with pytest.raises(NodeError, match=r"does not have the structure that was asked for\. It is not JSON"):
         await ask_shaped(FakeChatModel(["no", "never"]), ASK, answer_schema(ROWS))
 
 

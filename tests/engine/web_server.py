@@ -1,0 +1,54 @@
+"""A scripted web server over real HTTP, in the test's own loop: what tools call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request that the server was sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    body: Any  # parsed JSON; None if there was none
+
+
+@dataclass
+class WebServer:
+    """Gives `answers` (status, text) in order, then `{}`."""
+
+    url: str = ""
+    answers: deque[tuple[int, str]] = field(default_factory=deque)
+    received: list[Received] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = await request.json() if request.body_exists else None
+        self.received.append(Received(request.method, request.path, dict(request.query), headers, body))
+        status, text = self.answers.popleft() if self.answers else (200, "{}")
+        return web.Response(status=status, text=text)
+
+
+@asynccontextmanager
+async def web_server(*answers: tuple[int, str]) -> AsyncIterator[WebServer]:
+    """A running server on a free port."""
+    server = WebServer(answers=deque(answers))
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
