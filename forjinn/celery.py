@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
 
@@ -12,6 +13,8 @@ app = Celery("forjinn")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_default_queue="default",
+    # Predictions are not acknowledged: what must not be lost is their row in the database.
+    task_queues=(Queue("default"), Queue("predictions", no_ack=True)),
     task_ignore_result=True,
     worker_send_task_events=False,
     worker_enable_remote_control=False,

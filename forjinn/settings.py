@@ -166,6 +166,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or REDIS_URL
+PREDICTIONS_ON_REDIS = CELERY_BROKER_URL == REDIS_URL  # their queue is then written and read without kombu
 # How long a caller waits for an answer before it is told to look the execution up.
 PREDICTION_TIMEOUT_S = env_int("PREDICTION_TIMEOUT_S", 180)
 PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once in a worker process

@@ -58,7 +58,7 @@ def celery_message(execution_id: UUID) -> bytes:
 async def dispatch(redis: Redis, execution_ids: Sequence[UUID]) -> None:
     """Wake workers for these runs. Raises BrokerAway; then none or all of them were sent."""
     try:
-        if settings.CELERY_BROKER_URL == settings.REDIS_URL:
+        if settings.PREDICTIONS_ON_REDIS:
             await redis.execute_command("LPUSH", QUEUE, *map(celery_message, execution_ids))
         else:
             await sync_to_async(_publish)(execution_ids)
@@ -68,7 +68,7 @@ async def dispatch(redis: Redis, execution_ids: Sequence[UUID]) -> None:
 
 async def queue_length(redis: Redis) -> int | None:
     """Messages that no worker has taken yet; None if this broker cannot be asked."""
-    if settings.CELERY_BROKER_URL != settings.REDIS_URL:
+    if not settings.PREDICTIONS_ON_REDIS:
         return None
     return int(await redis.execute_command("LLEN", QUEUE))
 

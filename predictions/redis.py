@@ -25,3 +25,10 @@ def open_redis() -> Redis:
 def open_subscriber() -> Redis:
     """For pub/sub: waits as long as it takes; the keep-alive finds a peer that is gone."""
     return Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_keepalive=True, retry=_retry(0), **_COMMON)
+
+
+def open_blocking(*, longest_s: float) -> Redis:
+    """For commands that wait up to `longest_s` for something to come, one after the other on one connection."""
+    return Redis.from_url(
+        settings.REDIS_URL, socket_timeout=longest_s + 4.0, retry=_retry(0), single_connection_client=True
+    )

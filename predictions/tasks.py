@@ -1,7 +1,8 @@
 """Celery's door to predictions: `predictions.execute`, run as a coroutine on the worker's one loop.
 
 An ordinary pool would give each waiting model call a thread or a process. A task's `Strategy` decides what becomes of
-its messages, so ours hands the id to the loop and returns; the pool and the tracer never see it.
+its messages, so ours hands the id to the loop and returns; the pool and the tracer never see it. On a Redis broker the
+loop takes the messages itself (`intake.py`), and this is the way of all other brokers.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ def loop_strategy(task: Task, app: Any, consumer: Any, **_: Any) -> Callable[...
 
     def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **_: Any) -> None:
         args = (message.payload if body is None else body)[0]
-        # PostgreSQL knows what is queued and who runs it; the broker only wakes us, so its message is done with here.
-        message.ack()
+        # Nothing is acknowledged: PostgreSQL knows what is queued and who runs it, the broker only wakes us.
         process.submit(UUID(args[0]))
 
     return on_message
@@ -38,7 +38,5 @@ class LoopTask(Task):  # type: ignore[misc]  # celery has no types
 
 @app.task(name=TASK, base=LoopTask)  # type: ignore[untyped-decorator]  # celery has no types
 def execute(execution_id: str) -> None:
-    """Run one execution. Only the strategy above runs it; this body is what `apply()` in a shell does."""
-    from predictions.worker import host_process
-
-    host_process().submit(UUID(execution_id)).result()
+    """Run one execution, in a Celery worker that consumes the queue."""
+    raise RuntimeError("predictions run on the loop of a Celery worker; start one, or ask through the API")

@@ -1,13 +1,13 @@
 """The worker process: one thread with one uvloop, on which every run of this process lives.
 
-Celery's main thread consumes messages and calls `submit`; a boot step of Celery starts and drains the loop. At
-capacity `submit` blocks that thread, so messages stay in the broker for workers that have room.
+On a Redis broker the loop takes its messages itself; on any other, Celery's main thread consumes them and calls
+`submit`, which blocks it at capacity, so that messages stay in the broker for workers that have room. A boot step of
+Celery starts and drains the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import logging
@@ -27,10 +27,12 @@ from engine.http import HttpClient
 from engine.registry import load_registry
 from forjinn.core.records import listen
 from predictions.commands import read_commands, stopped_of
+from predictions.dispatch import QUEUE
+from predictions.intake import BLOCK_S, Intake
 from predictions.leases import BEAT_S, Lease
 from predictions.pool import DatabaseAway, open_pool
 from predictions.reaper import Reaper
-from predictions.redis import open_redis
+from predictions.redis import open_blocking, open_redis
 from predictions.runs import RunHost
 from predictions.store import Store
 from predictions.stream import EventPublisher
@@ -50,25 +52,25 @@ class HostProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._services: contextlib.AsyncExitStack | None = None
         self._host: RunHost | None = None
+        self._intake: Intake | None = None
 
     def start(self) -> None:
         self._thread.start()
         self._call(self._open())
 
-    def submit(self, execution_id: UUID) -> concurrent.futures.Future[None]:
+    def submit(self, execution_id: UUID) -> None:
         """Run it on the loop. Blocks while the process has no room, until it has or is told to stop."""
         while not self._room.acquire(timeout=0.5):
             if celery_state.should_stop or celery_state.should_terminate:
-                break
-        else:
-            return asyncio.run_coroutine_threadsafe(self._execute(execution_id), self._loop)
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
-        done.set_result(None)
-        return done
+                return
+        self._loop.call_soon_threadsafe(self._begin, execution_id)
 
     def drain(self) -> None:
         """Let runs finish for a bounded time, then let go of everything. Celery consumes no more by now."""
+        logger.info("worker draining", extra={"runs": len(self._tasks)})
         deadline = time.monotonic() + DRAIN_S
+        if self._intake is not None:
+            self._call(self._intake.close())
         while self._tasks and time.monotonic() < deadline:
             time.sleep(0.05)
         self._call(self._close())
@@ -99,6 +101,10 @@ class HostProcess:
             for coroutine in (read_commands(host.stop), self._look_for_stops(pool), listen()):
                 task = asyncio.create_task(coroutine)
                 stack.callback(task.cancel)
+            if settings.PREDICTIONS_ON_REDIS:
+                queue = open_blocking(longest_s=BLOCK_S)
+                stack.push_async_callback(queue.aclose)
+                self._intake = Intake(queue, room=self._room, begin=self._begin)
             self._services = stack.pop_all()
         logger.info("worker ready", extra={"worker": worker_id, "concurrency": settings.PREDICTION_CONCURRENCY})
 
@@ -109,15 +115,18 @@ class HostProcess:
         if self._services:
             await self._services.aclose()
 
-    async def _execute(self, execution_id: UUID) -> None:
+    def _begin(self, execution_id: UUID) -> None:
+        """Run it; a place in the room has been taken for it."""
         assert self._host is not None
         task = asyncio.create_task(self._host.execute(execution_id))
         self._tasks.add(task)
-        try:
-            await task
-        finally:
-            self._tasks.discard(task)
-            self._room.release()
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+        if not task.cancelled() and (exc := task.exception()):
+            logger.error("a run escaped its host", exc_info=exc)
 
     async def _look_for_stops(self, pool: Any) -> None:
         """The second way a stop arrives, should Redis have lost the first."""
@@ -141,6 +150,8 @@ class RunLoopStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery has 
     requires = {"celery.worker.components:Pool"}
 
     def start(self, worker: Any) -> None:
+        if settings.PREDICTIONS_ON_REDIS:
+            worker.app.amqp.queues.deselect([QUEUE])  # the loop takes them itself
         host_process().start()
 
     def stop(self, worker: Any) -> None:
