@@ -54,7 +54,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         if not os.environ.get("DATABASE_URL"):
             postgres = Postgres(var, password=secrets["POSTGRES_PASSWORD"], is_scratch=True)
             _opened.callback(shutil.rmtree, postgres.data, ignore_errors=True)
-            postgres.create()
             os.environ["DATABASE_URL"] = _opened.enter_context(_running(postgres))
         if not os.environ.get("REDIS_URL"):
             valkey = Valkey(var, password=secrets["VALKEY_PASSWORD"], is_scratch=True)

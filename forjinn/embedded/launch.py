@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from forjinn.embedded.problems import StartError, ended_early
+from forjinn.embedded.problems import StartError, ended_early, last_words
 
 ANSWER_S = 60.0  # how long a service may take to answer; recovery after a crash is the longest
-TRIES = 12  # after kill -9, PostgreSQL's children keep its shared memory for up to 3 s
+TRIES = 15
+# The port, or PostgreSQL's shared memory: the children of one that was killed keep it for up to 3 s.
+IN_USE = "in use"
 AGAIN_S = 0.3
 LOOK_S = 0.02
 
@@ -27,6 +29,11 @@ class Service(Protocol):
     role: str
     port: int
     log: Path
+
+    @property
+    def doing(self) -> str:
+        """What `start` is about to do, for the person who waits."""
+        ...
 
     @property
     def url(self) -> str: ...
@@ -50,6 +57,8 @@ def launch(
         started(process)
         if wait_until_ready(service, process, pause=pause):
             return process
+        if IN_USE not in last_words(service.log):
+            break
         pause(AGAIN_S)
     raise ended_early(service.role, service.log)
 

@@ -21,6 +21,7 @@ class Model:
     """An OpenAI-compatible server on loopback. The library is loaded only in its process: it takes 300 MB."""
 
     role = "model"
+    doing = "Loading the small model"
 
     def __init__(self, var: Path) -> None:
         self.port = 0

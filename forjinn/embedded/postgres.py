@@ -19,6 +19,7 @@ from forjinn.embedded.processes import Account, plain_environment, run, spawn
 
 NAME = "forjinn"  # of the database and of its owner
 EXAMPLE = "postgresql://user:password@host:5432/name"
+FRESH_DATA = 100 * 1024 * 1024  # bytes
 SETTINGS = ("max_connections=100", "shared_buffers=256MB")
 # For data that nobody will miss: a crash of the machine may lose it.
 SCRATCH_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
@@ -43,31 +44,14 @@ class Postgres:
         return f"postgresql://{NAME}:{self._password}@127.0.0.1:{self.port}/{NAME}"
 
     @property
-    def is_new(self) -> bool:
-        return not self.data.exists()
-
-    def create(self) -> None:
-        """Make the data folder and the database in it. All or nothing: a start that is killed here begins again."""
-        fresh = self.data.with_name(f"{self.data.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
-        password = fresh.with_suffix(".password")
-        password.touch(mode=0o600)
-        password.write_text(self._password)
-        try:
-            if self._account:
-                for path in (fresh, password):
-                    os.chown(path, self._account.uid, self._account.gid)
-            self._initdb(fresh, password)
-            self._run(
-                self._programs / "postgres", "--single", "-D", fresh, "postgres", said=f"CREATE DATABASE {NAME}\n"
-            )
-        finally:
-            password.unlink()
-        fresh.rename(self.data)
+    def doing(self) -> str:
+        return "Starting PostgreSQL" if self.data.exists() else "Creating PostgreSQL's data, and starting it"
 
     def start(self) -> subprocess.Popen[bytes]:
-        self._disown()
+        if self.data.exists():
+            self._disown()
+        else:
+            self._create()
         settings = (*SETTINGS, *(SCRATCH_SETTINGS if self._is_scratch else ()))
         options = [part for setting in settings for part in ("-c", setting)]
         # No socket file (-k ""): a deep folder would exceed the 107 bytes that its path may have.
@@ -91,6 +75,28 @@ class Postgres:
                 ) from exc
             return False
         return True
+
+    def _create(self) -> None:
+        """Make the data folder and the database in it. All or nothing: a start that is killed here begins again."""
+        if shutil.disk_usage(self.data.parent).free < FRESH_DATA:
+            raise disk_full(self.data.parent)
+        fresh = self.data.with_name(f"{self.data.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        password = fresh.with_suffix(".password")
+        password.touch(mode=0o600)
+        password.write_text(self._password)
+        try:
+            if self._account:
+                for path in (fresh, password):
+                    os.chown(path, self._account.uid, self._account.gid)
+            self._initdb(fresh, password)
+            self._run(
+                self._programs / "postgres", "--single", "-D", fresh, "postgres", said=f"CREATE DATABASE {NAME}\n"
+            )
+        finally:
+            password.unlink()
+        fresh.rename(self.data)
 
     def _initdb(self, folder: Path, password: Path) -> None:
         # These builds have no ICU; the built-in locale sorts by code point and knows the case of every letter.
@@ -116,7 +122,7 @@ class Postgres:
         """
         note = self.data / "postmaster.pid"
         if note.exists():
-            _, *rest = note.read_text().splitlines(keepends=True)
+            rest = note.read_text().splitlines(keepends=True)[1:]
             note.write_text("".join([f"{os.getpid()}\n", *rest]))
 
 

@@ -95,6 +95,7 @@ def run(
         capture_output=True,
         text=True,
         start_new_session=True,
+        preexec_fn=functools.partial(_end_with_parent, signal.SIGKILL, os.getpid()),
         check=False,
         **_options(account),
     )

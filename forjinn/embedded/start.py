@@ -6,22 +6,23 @@ import contextlib
 import json
 import os
 import resource
-import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from forjinn.embedded.console import Console, Demo
 from forjinn.embedded.doors import open_listener, url_of, what_is_missing
+from forjinn.embedded.launch import Service
 from forjinn.embedded.lock import only_supervisor
 from forjinn.embedded.logs import begin_log
 from forjinn.embedded.model import Model
 from forjinn.embedded.own import Web, Worker
 from forjinn.embedded.parts import check_database, check_model, check_redis
 from forjinn.embedded.postgres import Postgres
-from forjinn.embedded.problems import StartError, disk_full, ended_early, from_os_error
+from forjinn.embedded.problems import StartError, ended_early, from_os_error
 from forjinn.embedded.signals import Signals, StopRequested
 from forjinn.embedded.state import load_secrets, var_folder, write_private
 from forjinn.embedded.supervisor import Supervisor, take_over
@@ -29,10 +30,10 @@ from forjinn.embedded.valkey import Valkey
 from forjinn.env import EnvError, env_int, env_text
 
 OPEN_FILES = 65_536
-FRESH_DATA = 150 * 1024 * 1024  # bytes that a first start takes
 READY_S = 60.0
 LOOK_S = 0.05
 ASK_S = 0.15  # between two questions to /ready
+CHECKS = {"DATABASE_URL": check_database, "REDIS_URL": check_redis, "MODEL_URL": check_model}
 
 
 def run_platform() -> None:
@@ -79,13 +80,7 @@ class Start:
         self._console.step(f"Starting Forjinn at {url_of(listener)}, in {self._var}")
         if left := take_over(self._var):
             self._console.step(f"Stopped what an earlier start had left: {', '.join(left)}")
-        environment = {
-            **os.environ,
-            "FORJINN_VAR": str(self._var),
-            "DATABASE_URL": self._database(),
-            "REDIS_URL": self._redis(),
-            "MODEL_URL": self._model(),
-        }
+        environment = {**os.environ, "FORJINN_VAR": str(self._var), **self._given_urls(), **self._start_services()}
         self._console.step("Bringing the database up to date")
         demo = self._prepare(environment)
         self._console.step("Starting web and worker")
@@ -97,40 +92,28 @@ class Start:
         self._console.step("Ready")
         self._console.welcome(url_of(listener), demo, self._var)
 
-    def _database(self) -> str:
-        if url := env_text("DATABASE_URL"):
-            self._console.step("Using the PostgreSQL of DATABASE_URL")
-            check_database(url)
-            return url
-        postgres = Postgres(self._var, password=load_secrets()["POSTGRES_PASSWORD"])
-        if postgres.is_new:
-            self._console.step("Creating PostgreSQL's data, which takes some seconds the first time")
-            if shutil.disk_usage(self._var).free < FRESH_DATA:
-                raise disk_full(self._var)
-            postgres.create()
-        self._console.step("Starting PostgreSQL")
-        self._supervisor.launch(postgres)
-        return postgres.url
+    def _given_urls(self) -> dict[str, str]:
+        """Those of servers that somebody else runs, each of them reachable."""
+        given = {variable: url for variable in CHECKS if (url := env_text(variable))}
+        for variable, url in given.items():
+            self._console.step(f"Using the server of {variable}")
+            CHECKS[variable](url)
+        return given
 
-    def _redis(self) -> str:
-        if url := env_text("REDIS_URL"):
-            self._console.step("Using the server of REDIS_URL")
-            check_redis(url)
-            return url
-        self._console.step("Starting Valkey")
-        valkey = Valkey(self._var, password=load_secrets()["VALKEY_PASSWORD"])
-        self._supervisor.launch(valkey)
-        return valkey.url
-
-    def _model(self) -> str:
-        if url := env_text("MODEL_URL"):
-            self._console.step("Using the model of MODEL_URL")
-            check_model(url)
-            return url
-        self._console.step("Loading the small model")
-        model = Model(self._var)
-        self._supervisor.launch(model)
-        return model.url
+    def _start_services(self) -> dict[str, str]:
+        """Start our own server for each URL that is not given; returns their URLs."""
+        secrets = load_secrets()
+        makers: dict[str, Callable[[], Service]] = {
+            "DATABASE_URL": lambda: Postgres(self._var, password=secrets["POSTGRES_PASSWORD"]),
+            "REDIS_URL": lambda: Valkey(self._var, password=secrets["VALKEY_PASSWORD"]),
+            "MODEL_URL": lambda: Model(self._var),
+        }
+        # All of them first: one that is not installed should not be found out after the others have started.
+        services = {variable: make() for variable, make in makers.items() if not env_text(variable)}
+        for service in services.values():
+            self._console.step(service.doing)
+            self._supervisor.launch(service)
+        return {variable: service.url for variable, service in services.items()}
 
     def _prepare(self, environment: dict[str, str]) -> Demo:
         log = self._var / "log" / "prepare.log"

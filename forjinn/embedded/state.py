@@ -63,7 +63,7 @@ def read_children(var: Path) -> dict[str, Child]:
     try:
         notes = json.loads((var / "services.json").read_text())
         return {role: Child(ProcessId(**note["process"]), note["url"]) for role, note in notes.items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

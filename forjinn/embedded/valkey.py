@@ -20,6 +20,7 @@ class Valkey:
     """One server over one data folder below `var`."""
 
     role = "valkey"
+    doing = "Starting Valkey"
 
     def __init__(self, var: Path, *, password: str, is_scratch: bool = False) -> None:
         self.port = 0
