@@ -9,6 +9,7 @@ import socket
 import sys
 
 import uvicorn
+from django.conf import settings
 
 from forjinn.asgi import application
 from predictions.web import LAST_ANSWERS_S
@@ -25,6 +26,8 @@ def serve(descriptor: int) -> None:
         ws="none",
         lifespan="on",
         access_log=False,
+        # The default believes whoever calls from this machine: any address could be claimed, past every rate limit.
+        proxy_headers=settings.SECURE_PROXY_SSL_HEADER is not None,
         log_config=None,  # Django's settings have configured logging
         timeout_graceful_shutdown=GRACE_S,
     )
