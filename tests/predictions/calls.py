@@ -84,6 +84,12 @@ class Caller:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.http = httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=60)
 
+    def __enter__(self) -> Caller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def predict(
         self, flow_id: str, question: str | None = None, headers: Mapping[str, str] | None = None, **body: Any
     ) -> httpx.Response:
