@@ -85,7 +85,6 @@ async def run_agent_node(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 async def _answer(
     ctx: NodeContext, inputs: Inputs, model: ChatModel, tools: Tools, owners: Mapping[str, str]
 ) -> NodeResult:
-    since = ctx.world.clock.now()
     turn = await conversations.take_turn(ctx, inputs, PREFIX, model)
     rows = values.items(inputs, "agentStructuredOutput")
     rounds = values.integer(inputs, "agentMaxIterations") or MAX_ROUNDS
@@ -99,7 +98,6 @@ async def _answer(
             "usedTools": run.used,
             "calledTools": run.called,
             "availableTools": _available(tools, owners),
-            **conversations.measures(ctx, since, usage),
             **conversations.reasons(run.completion),
             **extra,
         },

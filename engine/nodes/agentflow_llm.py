@@ -44,7 +44,6 @@ async def run_llm(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 
 async def _answer(ctx: NodeContext, inputs: Inputs, model: ChatModel) -> NodeResult:
-    since = ctx.world.clock.now()
     turn = await conversations.take_turn(ctx, inputs, PREFIX, model)
     rows = values.items(inputs, "llmStructuredOutput")
     extra: dict[str, Any] = {}
@@ -60,7 +59,6 @@ async def _answer(ctx: NodeContext, inputs: Inputs, model: ChatModel) -> NodeRes
     return NodeResult(
         output={
             "content": completion.text,
-            **conversations.measures(ctx, since, usage),
             **conversations.reasons(completion),
             **extra,
         },

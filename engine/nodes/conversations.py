@@ -244,19 +244,6 @@ def shown_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return [{"role": m.role, "content": m.content, **({"name": m.name} if m.name else {})} for m in messages]
 
 
-def measures(ctx: NodeContext, since: float, usage: Usage) -> dict[str, Any]:
-    """What an answer took: milliseconds and tokens. `since` is when it was asked for, as the clock told it."""
-    now = ctx.world.clock.now()
-    return {
-        "timeMetadata": {"start": int(since * 1000), "end": int(now * 1000), "delta": int((now - since) * 1000)},
-        "usageMetadata": {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "total_tokens": usage.total_tokens,
-        },
-    }
-
-
 def reasons(completion: Completion) -> Mapping[str, Any]:
     """The thinking behind an answer, if there was any."""
     if not completion.thinking:

@@ -1,0 +1,61 @@
+from typing import Any
+
+import pytest
+
+from engine.errors import NodeInputError
+from engine.nodes.memories import run_buffer, run_window
+from engine.providers.base import Message
+from tests.engine.node_world import NodeWorld
+
+TALK = [Message("user" if turn % 2 == 0 else "assistant", str(turn)) for turn in range(12)]
+
+
+@pytest.fixture
+def nodes(nodes: NodeWorld) -> NodeWorld:
+    nodes.history.sessions = {"s1": TALK, "other": [Message("user", "secret")]}
+    return nodes
+
+
+async def contents(memory: Any) -> list[str]:
+    return [message.content for message in await memory.load()]
+
+
+async def test_a_buffer_holds_the_conversation(nodes: NodeWorld) -> None:
+    memory = (await run_buffer(nodes.context(), {})).value
+
+    assert await contents(memory) == [str(turn) for turn in range(12)]
+    assert memory.key == "chat_history"
+
+
+async def test_what_came_with_the_request_stands_before_what_is_stored(nodes: NodeWorld) -> None:
+    ctx = nodes.context(history=(Message("user", "given"),))
+
+    memory = (await run_buffer(ctx, {"memoryKey": "talk"})).value
+
+    assert (await contents(memory))[:2] == ["given", "0"]
+    assert memory.key == "talk"
+
+
+async def test_another_session_may_be_remembered(nodes: NodeWorld) -> None:
+    memory = (await run_buffer(nodes.context(), {"sessionId": "other"})).value
+
+    assert await contents(memory) == ["secret"]
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1, ["10", "11"]), ("2", ["8", "9", "10", "11"]), (0, [])])
+async def test_a_window_holds_the_last_exchanges(nodes: NodeWorld, size: Any, kept: list[str]) -> None:
+    memory = (await run_window(nodes.context(), {"k": size})).value
+
+    assert await contents(memory) == kept
+
+
+async def test_a_window_holds_four_exchanges_unless_told_otherwise(nodes: NodeWorld) -> None:
+    memory = (await run_window(nodes.context(), {"k": ""})).value
+
+    assert len(await contents(memory)) == 8
+
+
+@pytest.mark.parametrize("size", [-1, "many"])
+async def test_a_size_that_makes_no_sense_is_refused(nodes: NodeWorld, size: Any) -> None:
+    with pytest.raises(NodeInputError, match=r"cannot be -1|must be a number, not 'many'"):
+        await run_window(nodes.context(), {"k": size})
