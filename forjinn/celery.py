@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
@@ -18,12 +20,18 @@ app.conf.update(
     task_ignore_result=True,
     worker_send_task_events=False,
     worker_enable_remote_control=False,
-    worker_hijack_root_logger=False,
     # A prediction's message is only a wake-up: its worker runs many at once on one loop, so nothing is held back here.
     worker_prefetch_multiplier=0,
     broker_connection_retry_on_startup=True,
     broker_pool_limit=10,
 )
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types
+def keep_logging(**_: Any) -> None:
+    """Settings did it. With nobody connected here Celery sets its own option's level, whatever LOG_LEVEL says."""
+
+
 app.autodiscover_tasks()
 # Worker processes host the loop that runs predictions; it starts before they consume.
 app.steps["worker"].add("predictions.worker:RunLoopStep")
