@@ -209,7 +209,8 @@ def _parts(text: str, is_reference: Callable[[Reference], bool], *, is_json: boo
 
 def _parse(inner: str, text: str, is_quoted: bool) -> Reference | None:
     # Markdown editors escape the underscores of node ids.
-    root, *path = (int(n) if n else key or name.strip() for n, key, name in STEP.findall(inner.replace("\\_", "_")))
+    steps = STEP.findall(inner.replace("\\_", "_"))
+    root, *path = [int(n) if n else key or name.strip() for n, key, name in steps] or [0]
     return Reference(root, tuple(path), text, is_quoted) if isinstance(root, str) else None
 
 

@@ -150,7 +150,7 @@ class Board:
             for (source, handle), target in edges
             if target == node_id
         }
-        category = CLASSIC_TYPES[name].category if name in CLASSIC_TYPES else "Tools"
+        category = CLASSIC_TYPES[name].category if name in CLASSIC_TYPES else ""
         inputs = {**wired, **self.inputs.get(node_id, {})}
         return self._node(node_id, "customNode", {"name": name, "category": category, "inputs": inputs})
 
