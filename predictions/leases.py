@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 LOCK_SPACE = 0x464A << 48  # our part of the 64-bit advisory lock keys; the lease's id is added
 BEAT_S = 2.0
+RETRY_S = 0.25  # between two tries to get a lost connection back
 DEAD_AFTER_S = 10.0
 
 
@@ -66,8 +67,9 @@ class Lease:
         await self._connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_SPACE + self.id])
 
     async def _beat_forever(self) -> None:
+        pause_s = BEAT_S
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(pause_s)
             try:
                 if self._connection is None or self._connection.closed:
                     await self._connect()
@@ -77,7 +79,9 @@ class Lease:
                     " ON CONFLICT (id) DO UPDATE SET beat_at = now()",
                     [self.id, f"{socket.gethostname()}:{os.getpid()}"],
                 )
+                pause_s = BEAT_S
             except psycopg.Error as exc:
+                pause_s = RETRY_S
                 logger.warning("lease not renewed", extra={"error": type(exc).__name__})
                 if self._connection is not None:
                     await self._connection.close()

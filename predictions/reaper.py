@@ -28,14 +28,15 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 MAX_ATTEMPTS = 3
+COME_BACK_S = 4.0  # within which workers have their locks again once PostgreSQL is back: a beat, and some
 REAPER_LOCK = LOCK_SPACE - 1
 LOST_WORKER = "The worker that ran this prediction stopped before it was done"
 
 # A restart of PostgreSQL frees every lock at once and lets every beat grow old while the workers live: they get some
-# seconds to come back. A connection that is older than that has seen none.
+# seconds to come back. A connection that is older than that has seen no restart.
 DEAD = """
 SELECT lease.id FROM predictions_workerlease lease
-WHERE (SELECT now() - backend_start > interval '6 seconds' FROM pg_stat_activity WHERE pid = pg_backend_pid())
+WHERE (SELECT now() - backend_start > make_interval(secs => %b) FROM pg_stat_activity WHERE pid = pg_backend_pid())
   AND (lease.beat_at < now() - make_interval(secs => %b) OR NOT EXISTS (
         SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
           AND (classid::bigint << 32) + objid::bigint = %b + lease.id))
@@ -102,7 +103,7 @@ class Reaper:
 
     async def _take_back(self, connection: Connection) -> tuple[Sequence[UUID], Sequence[TupleRow]]:
         """What starts again, and what ended with its worker."""
-        cursor = await connection.execute(DEAD, [DEAD_AFTER_S, LOCK_SPACE])
+        cursor = await connection.execute(DEAD, [COME_BACK_S, DEAD_AFTER_S, LOCK_SPACE])
         dead = [row[0] for row in await cursor.fetchall()]
         held = await (await connection.execute(HELD, [dead])).fetchall()
         restart: list[UUID] = []

@@ -67,10 +67,10 @@ class HostProcess:
 
     def drain(self) -> None:
         """Let runs finish for a bounded time, then let go of everything. Celery consumes no more by now."""
-        logger.info("worker draining", extra={"runs": len(self._tasks)})
         deadline = time.monotonic() + DRAIN_S
         if self._intake is not None:
             self._call(self._intake.close())
+        logger.info("worker draining", extra={"runs": len(self._tasks)})
         while self._tasks and time.monotonic() < deadline:
             time.sleep(0.05)
         self._call(self._close())
