@@ -115,7 +115,8 @@ class ChatMessage(WorkspaceScoped):
     class Meta:
         indexes = [
             models.Index(fields=["chatflow", "session_id", "-id"], name="message_by_session"),
-            models.Index(fields=["chatflow", "-id"], name="message_by_flow"),
+            # By date, so that memory's read cannot take this one, which would have to pass all the flow's other sessions.
+            models.Index(fields=["chatflow", "-created_at", "-id"], name="message_by_flow"),
         ]
 
     def __str__(self) -> str:

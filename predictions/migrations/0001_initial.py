@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='chatmessage',
-            index=models.Index(fields=['chatflow', '-id'], name='message_by_flow'),
+            index=models.Index(fields=['chatflow', '-created_at', '-id'], name='message_by_flow'),
         ),
         migrations.AddConstraint(
             model_name='noderun',

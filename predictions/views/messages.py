@@ -43,7 +43,8 @@ class ChatMessagesView(APIView):
     )
     def get(self, request: Request, chatflow_id: str) -> Response:
         messages = self._chosen(request, chatflow_id)
-        page, headers = page_of(messages.order_by("-id" if _newest_first(request) else "id"), request)
+        order = ("-created_at", "-id") if _newest_first(request) else ("created_at", "id")
+        page, headers = page_of(messages.order_by(*order), request)
         return Response([ChatMessageSerializer().to_representation(message) for message in page], headers=headers)
 
     @extend_schema(
