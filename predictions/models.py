@@ -115,7 +115,7 @@ class ChatMessage(WorkspaceScoped):
     class Meta:
         indexes = [
             models.Index(fields=["chatflow", "session_id", "-id"], name="message_by_session"),
-            # By date, so that memory's read cannot take this one, which would have to pass all the flow's other sessions.
+            # By date: one by id would tempt the planner to read memory from it, past all other sessions of the flow.
             models.Index(fields=["chatflow", "-created_at", "-id"], name="message_by_flow"),
         ]
 
