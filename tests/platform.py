@@ -125,6 +125,8 @@ class Platform:
 
     def start(self) -> None:
         """Returns once everything is ready."""
+        if self.supervisor is not None:
+            self.supervisor.wait(STOP_S)
         self.supervisor = self.begin()
         deadline = time.monotonic() + START_S
         while not self._is_started(self.supervisor.pid):

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from redis import Redis
@@ -111,7 +112,7 @@ def test_postgres_wants_a_password_and_listens_on_loopback_only(var: Path, run: 
 def test_root_does_not_run_postgres(var: Path, run: Run) -> None:
     server = run(Postgres(var, password="secret"))
 
-    owner = Path(f"/proc/{server.pid}").stat().st_uid
+    owner = psutil.Process(server.pid).uids().real
 
     assert owner != 0
     assert os.geteuid() in (0, owner)
