@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from engine.events import Event
@@ -31,18 +30,13 @@ class Feed:
         self._is_closed = True
         self._wake()
 
-    async def read(self) -> AsyncIterator[Event]:
-        """All events to the last."""
-        while True:
-            events, self._events = self._events, []
-            for event in events:
-                yield event
-            if self._events:
-                continue
-            if self._is_closed:
-                return
+    async def read(self) -> list[Event]:
+        """The events since the last call, at least one; none when no event follows."""
+        while not self._events and not self._is_closed:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        events, self._events = self._events, []
+        return events
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -58,10 +58,10 @@ class Flow:
         return self.nodes[self.graph.roots[0]] if self.kind == "AGENTFLOW" else None
 
     def successors(self, node_id: str) -> tuple[str, ...]:
-        return self.graph.targets(node_id)
+        return self.graph.targets[node_id]
 
     def predecessors(self, node_id: str) -> tuple[str, ...]:
-        return self.graph.sources(node_id)
+        return self.graph.sources[node_id]
 
 
 def parse_flow(text: str | bytes) -> Flow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -29,6 +29,8 @@ class Graph:
     edges: tuple[Edge, ...]
     outgoing: Mapping[str, tuple[int, ...]]
     incoming: Mapping[str, tuple[int, ...]]
+    targets: Mapping[str, tuple[str, ...]]  # each once, in the order of the edges
+    sources: Mapping[str, tuple[str, ...]]
     roots: tuple[str, ...]  # nodes without incoming edges
 
     @classmethod
@@ -45,40 +47,34 @@ class Graph:
             tuple(edges),
             {node_id: tuple(indexes) for node_id, indexes in outgoing.items()},
             {node_id: tuple(indexes) for node_id, indexes in incoming.items()},
+            {node_id: tuple(dict.fromkeys(edges[i].target for i in indexes)) for node_id, indexes in outgoing.items()},
+            {node_id: tuple(dict.fromkeys(edges[i].source for i in indexes)) for node_id, indexes in incoming.items()},
             tuple(node_id for node_id in kept if not incoming[node_id]),
         )
 
-    def targets(self, node_id: str) -> tuple[str, ...]:
-        """Each once, in the order of the edges."""
-        return tuple(dict.fromkeys(self.edges[i].target for i in self.outgoing[node_id]))
-
-    def sources(self, node_id: str) -> tuple[str, ...]:
-        """Each once, in the order of the edges."""
-        return tuple(dict.fromkeys(self.edges[i].source for i in self.incoming[node_id]))
-
     def descendants(self, node_id: str) -> set[str]:
         """The nodes that can be reached from this one, which is one of them."""
-        return self._walk(node_id, self.targets)
+        return _walk(node_id, self.targets)
 
     def ancestors(self, node_id: str) -> set[str]:
         """The nodes from which this one can be reached, which is one of them."""
-        return self._walk(node_id, self.sources)
+        return _walk(node_id, self.sources)
 
     def distances(self, node_id: str) -> dict[str, int]:
         """Edges of the longest path from each ancestor to this node. The graph must have no cycle."""
         longest = {node_id: 0}
         for current in reversed(self.order(self.ancestors(node_id))):
-            for source in self.sources(current):
+            for source in self.sources[current]:
                 longest[source] = max(longest.get(source, 0), longest[current] + 1)
         return longest
 
     def order(self, among: Iterable[str]) -> list[str]:
         """Those nodes, each after all of them that it depends on; nodes on a cycle, and behind one, are left out."""
         wanted = set(among)
-        waits = {n: sum(source in wanted for source in self.sources(n)) for n in self.ids if n in wanted}
+        waits = {n: sum(source in wanted for source in self.sources[n]) for n in self.ids if n in wanted}
         done = [n for n, count in waits.items() if not count]
         for current in done:
-            for target in self.targets(current):
+            for target in self.targets[current]:
                 if target in wanted:
                     waits[target] -= 1
                     if not waits[target]:
@@ -99,13 +95,14 @@ class Graph:
         # Every stuck node waits for another one, so going backwards must come round.
         path = [min(stuck, key=self.ids.index)]
         while path[-1] not in path[:-1]:
-            path.append(next(source for source in self.sources(path[-1]) if source in stuck))
+            path.append(next(source for source in self.sources[path[-1]] if source in stuck))
         return tuple(reversed(path[path.index(path[-1]) + 1 :]))
 
-    def _walk(self, start: str, step: Callable[[str], tuple[str, ...]]) -> set[str]:
-        found, frontier = {start}, [start]
-        while frontier:
-            new = [n for n in step(frontier.pop()) if n not in found]
-            found.update(new)
-            frontier += new
-        return found
+
+def _walk(start: str, neighbours: Mapping[str, tuple[str, ...]]) -> set[str]:
+    found, frontier = {start}, [start]
+    while frontier:
+        new = [n for n in neighbours[frontier.pop()] if n not in found]
+        found.update(new)
+        frontier += new
+    return found

@@ -10,7 +10,7 @@ from engine.errors import FlowError, MissingTypes
 from engine.flow import Flow, Node
 from engine.graph import Graph
 from engine.registry import Registry
-from engine.retry import Policy, read_policy
+from engine.retry import ERROR_HANDLE, Policy, read_policy
 from engine.scope import READERS, is_shared
 from engine.spec import NodeSpec, NodeType
 from engine.templating import (
@@ -89,7 +89,7 @@ def _plan_agentflow(flow: Flow, registry: Registry) -> Plan:
             "Multi-agent and sequential graphs of the first generation cannot run here: use an AgentFlow v2."
         )
     steps = {
-        node_id: _agentflow_step(flow.nodes[node_id], registry, is_last=not flow.graph.outgoing[node_id])
+        node_id: _agentflow_step(flow.nodes[node_id], registry, is_last=_is_last(node_id, flow.graph))
         for node_id in flow.graph.ids
     }
     return Plan(
@@ -113,6 +113,11 @@ def _agentflow_step(node: Node, registry: Registry, *, is_last: bool) -> Step:
         for name, value in with_defaults(node_type.spec, node.inputs).items()
     }
     return _step(node, node_type, inputs, registry, is_last=is_last)
+
+
+def _is_last(node_id: str, graph: Graph) -> bool:
+    """A way out for failures alone does not make more of the path."""
+    return all(graph.edges[index].output == ERROR_HANDLE for index in graph.outgoing[node_id])
 
 
 def _updates(text: str) -> Any:
@@ -148,7 +153,7 @@ def _classic_step(node: Node, flow: Flow, registry: Registry, *, is_last: bool) 
     accepted = _accepted(node, spec)
     texts = node.json | {param.name for param in spec.params if param.kind == "json"}
     inputs = {
-        name: compile_value(value, _classic(name in accepted, name in texts))
+        name: compile_value(value, _classic(name in accepted, name in texts and isinstance(value, str)))
         for name, value in with_defaults(spec, node.inputs).items()
     }
     step = _step(node, node_type, inputs, registry, is_last=is_last)

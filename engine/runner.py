@@ -15,7 +15,7 @@ from engine.errors import RunLimitExceeded
 from engine.events import Event, RunStarted
 from engine.flow import Flow
 from engine.ledger import Ledger
-from engine.plan import plan_for
+from engine.plan import Plan, plan_for
 from engine.registry import Registry
 from engine.state import RunState, restore
 from engine.turn import Outcome, Running, Turn
@@ -77,12 +77,20 @@ def run_flow(
     snapshot that cannot be read. Closing the iterator cancels what is going on.
     """
     plan = plan_for(flow, registry)
-    state = RunState(queue=deque(plan.first), form=request.form) if resume is None else restore(resume.snapshot)
+    if resume is None:
+        state, answer = RunState(queue=deque(plan.first), form=request.form), None
+    else:
+        state, answer = _restored(resume.snapshot, plan), resume.answer
     limits = limits or Limits()
-    running = Running(
-        plan, request, world, state, bytes_left=limits.output_bytes, answer=resume.answer if resume else None
-    )
+    running = Running(plan, request, world, state, bytes_left=limits.output_bytes, answer=answer)
     return _Run(running, limits, commands or Commands()).events()
+
+
+def _restored(saved: Mapping[str, Any], plan: Plan) -> RunState:
+    state = restore(saved)
+    if gone := [node_id for node_id in state.queue if node_id not in plan.steps]:
+        raise ValueError(f"This snapshot is of another version of the flow: it waits for {', '.join(gone)}.")
+    return state
 
 
 class _Run:
@@ -103,8 +111,9 @@ class _Run:
     async def events(self) -> AsyncGenerator[Event, None]:
         task = asyncio.create_task(self._drive())
         try:
-            async for event in self._feed.read():
-                yield event
+            while events := await self._feed.read():
+                for event in events:
+                    yield event
             await task
         finally:
             if not task.done():

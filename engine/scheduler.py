@@ -43,7 +43,7 @@ def complete(graph: Graph, decisions: Decisions, node_id: str, choice: Choice = 
         decisions[index] = choice(graph.edges[index])
     ready: list[str] = []
     skipped: list[str] = []
-    frontier = deque(graph.targets(node_id))
+    frontier = deque(graph.targets[node_id])
     while frontier:
         current = frontier.popleft()
         incoming = graph.incoming[current]
@@ -55,7 +55,7 @@ def complete(graph: Graph, decisions: Decisions, node_id: str, choice: Choice = 
         skipped.append(current)
         for index in graph.outgoing[current]:
             decisions[index] = False
-        frontier.extend(graph.targets(current))
+        frontier.extend(graph.targets[current])
     return Unlocked(tuple(ready), tuple(skipped))
 
 

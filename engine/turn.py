@@ -146,14 +146,13 @@ class Turn:
 
     def _outcome(self, result: NodeResult, error: EngineError | None = None) -> Outcome:
         started_s, start = self._started
-        unresolved = self._scope.unresolved
         return Outcome(
             result=result,
             shown=self._shown(result),
             started_s=started_s,
             duration_s=self._run.world.clock.monotonic() - start,
             error=error,
-            warnings=[f"{text} stands for nothing here and was left as it is." for text in dict.fromkeys(unresolved)],
+            warnings=_warnings(self._scope.unresolved) if self._scope.unresolved else (),
         )
 
     def _broke(self, exc: BaseException) -> NodeError:
@@ -222,3 +221,7 @@ class Turn:
 
 def _classic_text(text: str) -> Any:
     return classic_text(text, accepts_variables=True, is_json=False)
+
+
+def _warnings(unresolved: Sequence[str]) -> list[str]:
+    return [f"{text} stands for nothing here and was left as it is." for text in dict.fromkeys(unresolved)]

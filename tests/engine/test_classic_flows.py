@@ -82,6 +82,16 @@ async def test_the_text_of_a_chain_may_become_a_part_of_another_ones_prompt(boar
     assert orjson.loads(seen["prompt"]["json"]) == {"objective": 'say "hi"', "result": 'a "quoted"\nanswer'}
 
 
+async def test_json_that_is_no_text_takes_values_as_they_are(board: Board) -> None:
+    seen: dict[str, Any] = {}
+    board.does["prompt"] = keeps(seen, value="p")
+    board.inputs["prompt"] = {"json": {"said": 'He said "{{question}}"', "n": 1}}
+
+    await board.run("prompt -> chain", 'say "hi"', classic=True)
+
+    assert seen["prompt"]["json"] == {"said": 'He said "say "hi""', "n": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -135,6 +135,14 @@ async def test_a_run_goes_on_with_its_state_outputs_messages_form_and_loops(boar
     assert (events[-1].input_tokens, events[-1].output_tokens) == (2, 4)
 
 
+async def test_a_snapshot_of_another_flow_is_refused(board: Board) -> None:
+    board.does["ask"] = asks
+    paused = await board.run("start -> ask\nask[proceed] -> end")
+
+    with pytest.raises(ValueError, match="of another version of the flow: it waits for ask"):
+        await board.run("start -> end", resume=Resume(saved(paused[-1]), {"type": "proceed"}))
+
+
 def test_a_snapshot_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="reads snapshots of version 1, not 2"):
         restore({"version": 2})

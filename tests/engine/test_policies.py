@@ -132,6 +132,18 @@ async def test_a_failure_may_take_a_way_of_its_own(board: Board, failures: int, 
     assert isinstance(events[-1], RunFinished)
 
 
+async def test_a_node_whose_only_edge_is_for_failures_ends_the_path(board: Board) -> None:
+    async def speak(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+        return NodeResult(output={"content": str(ctx.is_last)})
+
+    board.does["a"] = speak
+    board.policies["a"] = {"onError": "branch"}
+
+    events = await board.run("start -> a\na[error] -> plan_b")
+
+    assert entry_of(events, "a")["data"]["output"]["content"] == "True"
+
+
 @pytest.mark.parametrize(
     ("policy", "problem"),
     [

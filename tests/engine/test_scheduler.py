@@ -70,7 +70,7 @@ def test_a_node_runs_after_all_nodes_before_it_that_run(drawn: tuple[Graph, dict
     ran, _ = walk(graph, taken)
 
     for node_id in ran:
-        before = [source for source in graph.sources(node_id) if source in ran]
+        before = [source for source in graph.sources[node_id] if source in ran]
         assert all(ran.index(source) < ran.index(node_id) for source in before)
 
 
@@ -117,7 +117,7 @@ def test_the_longest_way_back_is_as_long_as_the_longest_path(drawn: tuple[Graph,
 
     assert set(distances) == graph.ancestors(last)
     assert all(
-        distances[n] == 1 + max(distances[t] for t in graph.targets(n) if t in distances)
+        distances[n] == 1 + max(distances[t] for t in graph.targets[n] if t in distances)
         for n in distances
         if n != last
     )
