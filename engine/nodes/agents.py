@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from engine.context import NodeContext
-from engine.errors import NodeInputError
 from engine.nodes import values
 from engine.nodes.agent_loop import AgentRun, FunctionCalling, Talk, Tools, named_tools, run_agent
 from engine.nodes.chains import MODERATION
@@ -130,10 +129,8 @@ def _tools(inputs: Inputs) -> Tools:
 
 
 def _model(inputs: Inputs) -> ChatModel:
-    model = inputs.get("model")
-    if not isinstance(model, ChatModel):
-        raise NodeInputError("An agent needs a chat model: connect one to it.")
-    return model
+    # mypy takes a protocol for no type that can be made, though all that is done here is isinstance.
+    return values.connected(inputs, "model", ChatModel, "An agent needs a chat model")  # type: ignore[type-abstract]
 
 
 NODES = (

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from engine.context import NodeContext
-from engine.errors import NodeError, NodeInputError
+from engine.errors import NodeError
+from engine.memories import Memory
 from engine.nodes import values
 from engine.nodes.asking import ask
 from engine.nodes.questions import question_messages, with_images
@@ -84,7 +85,7 @@ async def run_llm_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
     Raises NodeInputError if the prompt lacks values, NodeError if an answer cannot be parsed.
     """
-    chain = Chain(inputs["model"], _prompt(inputs), inputs.get("outputParser") or None)
+    chain = Chain(_model(inputs), _prompt(inputs), inputs.get("outputParser") or None)
     if not ctx.is_last and ctx.node.output != "outputPrediction":
         return NodeResult(value=chain)
     if chain.parser is None:
@@ -98,10 +99,10 @@ async def run_conversation(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     messages = await question_messages(
         ctx,
         system=values.text(inputs, "systemMessagePrompt"),
-        memory=inputs["memory"],
+        memory=values.connected(inputs, "memory", Memory, "A Conversation Chain needs a memory"),
         prompt=inputs.get("chatPromptTemplate") or None,
     )
-    return answer(await ask(ctx, inputs["model"], messages))
+    return answer(await ask(ctx, _model(inputs), messages))
 
 
 def answer(completion: Completion) -> NodeResult:
@@ -110,10 +111,12 @@ def answer(completion: Completion) -> NodeResult:
 
 
 def _prompt(inputs: Inputs) -> Prompt:
-    prompt = inputs.get("prompt")
-    if not isinstance(prompt, Prompt):
-        raise NodeInputError("An LLM Chain needs a prompt: connect a Prompt Template to it.")
-    return prompt
+    return values.connected(inputs, "prompt", Prompt, "An LLM Chain needs a prompt")
+
+
+def _model(inputs: Inputs) -> ChatModel:
+    # mypy takes a protocol for no type that can be made, though all that is done here is isinstance.
+    return values.connected(inputs, "model", ChatModel, "A chain needs a chat model")  # type: ignore[type-abstract]
 
 
 async def _run_parsed(ctx: NodeContext, chain: Chain, parser: OutputParser) -> NodeResult:

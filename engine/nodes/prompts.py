@@ -86,7 +86,7 @@ async def run_chat(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 async def run_few_shot(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """One template of prefix, examples and suffix. Raises NodeInputError for examples that are no list of objects."""
-    example: Prompt = inputs["examplePrompt"]
+    example = values.connected(inputs, "examplePrompt", Prompt, "A Few Shot Prompt Template needs an example prompt")
     shown = [_example(example, given) for given in values.items(inputs, "examples")]
     separator = values.text(inputs, "exampleSeparator", "\n\n").replace("\\n", "\n")
     parts = [values.text(inputs, "prefix"), *shown, values.text(inputs, "suffix")]

@@ -123,7 +123,7 @@ class Endpoint:
     http: HttpClient
     method: Method
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # may hold a key
     body: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     max_output: int = MAX_OUTPUT

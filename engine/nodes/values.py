@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.spec import Inputs
+
+Kind = TypeVar("Kind")
 
 
 def text(inputs: Inputs, name: str, default: str = "") -> str:
@@ -74,6 +76,14 @@ def _parsed(inputs: Inputs, name: str) -> Any:
         return json.loads(value, strict=False)
     except ValueError as exc:
         raise NodeInputError(f"{name} must be JSON: {exc}.") from exc
+
+
+def connected(inputs: Inputs, name: str, kind: type[Kind], what: str) -> Kind:
+    """What an edge brings to an anchor. Raises NodeInputError if there is nothing, or something else."""
+    value = inputs.get(name)
+    if not isinstance(value, kind):
+        raise NodeInputError(f"{what}: connect one to its {name!r}.")
+    return value
 
 
 async def credential(ctx: NodeContext, inputs: Inputs) -> Mapping[str, str]:

@@ -1,0 +1,3 @@
+from tests.engine.conftest import http, model, nodes
+
+__all__ = ["http", "model", "nodes"]
