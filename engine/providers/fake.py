@@ -47,6 +47,10 @@ class FakeChatModel:
     def __post_init__(self) -> None:
         self._queue = deque(self.replies)
 
+    def script(self, *replies: Scripted) -> None:
+        """Queue more replies."""
+        self._queue.extend(replies)
+
     async def complete(
         self,
         messages: Sequence[Message],
