@@ -37,7 +37,8 @@ UNREACHABLE = frozenset({"APIConnectionError", "APITimeoutError", "TransportErro
 class LangChainChatModel:
     """Implements `ChatModel`. `host` and `secrets` are for error messages: what to name, and what never to repeat.
 
-    A model that cannot be made to use a tool, as some cannot while they think, is told of a schema in words. The model must not retry by itself: it would do so in the middle of an answer, and not listen to cancellation.
+    A model that cannot be made to use a tool, as some cannot while they think, is told of a schema in words. The model
+    must not retry by itself: it would do so in the middle of an answer, and not listen to cancellation.
     """
 
     def __init__(
