@@ -30,7 +30,9 @@ def fill_flows(count: int, workspace_id: str) -> None:
     missing = count - Chatflow.objects.count()
     if missing <= 0:
         return
-    template = create_chatflow(workspace_id=own.pk, author="bench", flow_data='{"nodes":[],"edges":[]}', name="template")
+    template = create_chatflow(
+        workspace_id=own.pk, author="bench", flow_data='{"nodes":[],"edges":[]}', name="template"
+    )
     spaces = [own] if count <= 100 else list(Workspace.objects.all())
     copy_rows(template.pk, [space.pk for space in spaces], missing)
 

@@ -60,7 +60,9 @@ def database_from_url(url: str) -> dict[str, object]:
     if parts.scheme not in ("postgresql", "postgres"):
         raise EnvError("DATABASE_URL: expected postgresql://user:password@host:port/name")
     if not parts.path.strip("/"):
-        raise EnvError("DATABASE_URL: the database name is missing at the end: postgresql://user:password@host:port/name")
+        raise EnvError(
+            "DATABASE_URL: the database name is missing at the end: postgresql://user:password@host:port/name"
+        )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.strip("/")),

@@ -11,7 +11,7 @@ from rest_framework.schemas.generators import EndpointEnumerator
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REFUSED = {401, 403, 404, 405}
-# Open to everybody: reads of the docs, what a widget asks of public flows, and pages that ask for a password themselves.
+# Open to everybody: reads of the docs, what a widget asks of public flows, and pages that want a password themselves.
 OPEN = {
     "/api/v1/openapi.json",
     "/api/docs",
@@ -40,7 +40,9 @@ def keyed_routes() -> list[str]:
 
 
 def concrete(path: str) -> str:
-    return "/".join("00000000-0000-7000-8000-000000000000" if part.startswith("{") else part for part in path.split("/"))
+    return "/".join(
+        "00000000-0000-7000-8000-000000000000" if part.startswith("{") else part for part in path.split("/")
+    )
 
 
 def test_there_are_routes_to_walk() -> None:

@@ -7,23 +7,25 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from django.conf import settings
 from redis.asyncio import Redis
 
-from predictions import intake
 from predictions.dispatch import celery_message
 from predictions.intake import Intake, read_message
 from predictions.tasks import execute
 
+OWN_QUEUE = "queue of test_intake"
+
 
 @pytest.fixture
 async def redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Redis]:
-    """With a queue of its own, as other tests use the real one."""
-    monkeypatch.setattr(intake, "QUEUE", f"queue:{uuid4()}")
+    """With a queue of the test's own, as other tests use the real one."""
+    monkeypatch.setattr("predictions.intake.QUEUE", OWN_QUEUE)
     async with Redis.from_url(settings.REDIS_URL) as client:
         yield client
-        await client.delete(intake.QUEUE)
+        await client.delete(OWN_QUEUE)
 
 
 async def until(claim: Callable[[], bool]) -> None:
@@ -37,7 +39,7 @@ def test_the_lean_message_is_the_one_that_celery_writes() -> None:
     written: list[bytes] = []
     producer = execute.app.amqp.Producer(execute.app.connection_for_write())
     channel = producer.channel
-    channel._put = lambda queue, message, **_: written.append(intake.orjson.dumps(message))
+    channel._put = lambda queue, message, **_: written.append(orjson.dumps(message))
 
     execute.apply_async([str(execution_id)], task_id=str(execution_id), queue="predictions", producer=producer)
 
@@ -55,11 +57,11 @@ async def test_messages_are_taken_in_order_and_a_bad_one_costs_no_place(redis: R
     room = threading.Semaphore(2)
     begun: list[UUID] = []
     ids = [uuid4() for _ in range(3)]
-    await redis.lpush(intake.QUEUE, b"{", *map(celery_message, ids))
+    await redis.lpush(OWN_QUEUE, b"{", *map(celery_message, ids))
     taking = Intake(redis, room=room, begin=begun.append)
 
     await until(lambda: len(begun) == 2)
-    left = await redis.llen(intake.QUEUE)
+    left = await redis.llen(OWN_QUEUE)
     room.release()
     await until(lambda: len(begun) == 3)
     await taking.close()
@@ -73,7 +75,7 @@ async def test_once_closed_it_takes_no_more(redis: Redis) -> None:
     taking = Intake(redis, room=threading.Semaphore(8), begin=begun.append)
 
     await taking.close()
-    await redis.lpush(intake.QUEUE, celery_message(uuid4()))
+    await redis.lpush(OWN_QUEUE, celery_message(uuid4()))
 
-    assert await redis.llen(intake.QUEUE) == 1
+    assert await redis.llen(OWN_QUEUE) == 1
     assert begun == []
