@@ -27,6 +27,7 @@ Pool = AsyncConnectionPool[Connection]
 T = TypeVar("T")
 # How long a statement may wait for a connection: PostgreSQL restarts in less.
 WAIT_S = 10.0
+ASK_S = 1.0
 
 
 class DatabaseAway(Exception):
@@ -46,8 +47,7 @@ def open_pool(*, name: str) -> Pool:
         connection_class=Connection,
         min_size=1,
         max_size=settings.DATABASE_POOL_SIZE,
-        timeout=WAIT_S,
-        reconnect_timeout=0,  # never give up: the pool lives as long as its process
+        reconnect_timeout=0,  # no pauses that double: whoever asks for a connection has it tried again
         name=name,
         open=False,
     )
@@ -57,10 +57,26 @@ def open_pool(*, name: str) -> Pool:
 async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for a few statements. Raises DatabaseAway."""
     try:
-        async with pool.connection() as connection:
-            yield connection
+        connection = await _take(pool)
+        try:
+            async with connection:
+                yield connection
+        finally:
+            await pool.putconn(connection)
     except (OperationalError, PoolTimeout) as exc:
         raise DatabaseAway(str(exc)) from exc
+
+
+async def _take(pool: Pool) -> Connection:
+    """Asks again and again: what a pool could not connect for one caller it tries again only for the next."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + WAIT_S
+    while True:
+        try:
+            return await pool.getconn(timeout=ASK_S)
+        except PoolTimeout:
+            if loop.time() > deadline:
+                raise
 
 
 async def patiently(action: Callable[[], Awaitable[T]], *, for_s: float) -> T:
