@@ -6,6 +6,7 @@ from django.conf import settings
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError
 
 # redis-py's own defaults are 5 s for a read, which ends blocking reads, 100 connections, which a burst exceeds, and
 # three retries with pauses of seconds, in which a caller hears nothing and a subscriber believes that it hears all.
@@ -13,7 +14,8 @@ _COMMON = {"max_connections": 1000, "socket_connect_timeout": 2.0}
 
 
 def _retry(times: int) -> Retry:
-    return Retry(NoBackoff(), times)
+    # Who did not answer in time would not the second time either.
+    return Retry(NoBackoff(), times, supported_errors=(ConnectionError,))
 
 
 def open_redis() -> Redis:
