@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import subprocess
 import sys
 import threading
@@ -14,15 +15,22 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+import psycopg
+
 from chatflows.demo import CHAT, FOLDER, point_at
 from forjinn.embedded.launch import free_port
 from forjinn.embedded.own import WORKER, WORKER_OPTIONS
+from forjinn.embedded.state import read_children
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
 from tests.platform import ROOT, Answer, Frame, Platform, Stream
 
 PATIENCE_S = 30.0
 LOOK_S = 0.02
+STEADY = """
+SELECT count(*) > 0 FROM pg_stat_activity
+WHERE application_name = 'forjinn web' AND now() - backend_start > make_interval(secs => %s)
+"""
 WORDS = "one two three four five six seven eight nine ten"
 
 _numbers = count(1)
@@ -92,12 +100,24 @@ def second_worker(platform: Platform) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def second_web(platform: Platform) -> Iterator[str]:
-    """Another web process on the platform's services; its address."""
+def second_web(platform: Platform) -> Iterator[Platform]:
+    """Another web process on the platform's services: the platform as it is seen through that one."""
     port = free_port()
     with _process(platform, "web-2", "-m", "uvicorn", "forjinn.asgi:application", f"--port={port}"):
         wait_for_log(platform, "web-2", "Uvicorn running")
-        yield f"http://127.0.0.1:{port}"
+        yield OtherDoor(platform, f"http://127.0.0.1:{port}")
+
+
+class OtherDoor(Platform):
+    """A platform at another address than its first."""
+
+    def __init__(self, platform: Platform, url: str) -> None:
+        super().__init__(platform.var, platform.model)
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        return self._url
 
 
 @contextlib.contextmanager
@@ -111,6 +131,17 @@ def _process(platform: Platform, name: str, *command: str) -> Iterator[subproces
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def service_url(platform: Platform, role: str) -> str:
+    """Where a part of the platform is reached."""
+    return read_children(platform.var)[role].url
+
+
+def wait_steady(platform: Platform, *, for_s: float) -> None:
+    """Until the connections of the web process have been up for so long."""
+    with psycopg.connect(service_url(platform, "postgres"), autocommit=True) as connection:
+        wait_for(lambda: connection.execute(STEADY, [for_s]).fetchone() == (True,), "steady connections")
 
 
 def wait_for_log(platform: Platform, name: str, text: str) -> None:
@@ -135,6 +166,14 @@ def read_until(frames: Iterator[Frame], text: str) -> list[Frame]:
     read: list[Frame] = []
     while text_of(read) != text:
         read.append(next(frames))
+    return read
+
+
+def rest_of(frames: Iterator[Frame]) -> list[Frame]:
+    """What still comes, be it that the connection breaks."""
+    read: list[Frame] = []
+    with contextlib.suppress(http.client.HTTPException, ConnectionError):
+        read.extend(frames)
     return read
 
 

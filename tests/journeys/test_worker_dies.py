@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from predictions.reaper import LOST_WORKER
 from tests.journeys.stage import (
     WORDS,
@@ -19,6 +21,8 @@ from tests.journeys.stage import (
 )
 
 NOTICED_S = 2.0
+
+pytestmark = pytest.mark.usefixtures("steady")
 
 
 def test_a_viewer_of_a_part_is_told_that_the_rest_will_not_come(stage: Stage) -> None:
