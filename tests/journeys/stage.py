@@ -31,6 +31,7 @@ STEADY = """
 SELECT count(*) > 0 FROM pg_stat_activity
 WHERE application_name = 'forjinn web' AND now() - backend_start > make_interval(secs => %s)
 """
+WORKER_OF = "SELECT worker FROM predictions_execution WHERE id = %s"
 WORDS = "one two three four five six seven eight nine ten"
 
 _numbers = count(1)
@@ -58,6 +59,13 @@ class Stage:
 
     def execution(self, execution_id: str) -> Any:
         return self.platform.call("GET", f"/api/v1/executions/{execution_id}").json()
+
+    def worker_of(self, execution_id: str) -> int:
+        """The lease of the worker that ran it: for people it is no news, so only the database tells."""
+        with psycopg.connect(service_url(self.platform, "postgres")) as connection:
+            row = connection.execute(WORKER_OF, [execution_id]).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def messages(self, chat_id: str) -> list[str]:
         """What the conversation holds, in order."""
