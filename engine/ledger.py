@@ -127,7 +127,8 @@ class Ledger:
         else:
             state.outputs[node.id] = output
             state.form = output.get("form") or state.form
-            state.is_forgetful = state.is_forgetful or bool(output.get("ephemeralMemory"))
+            if output.get("ephemeralMemory"):
+                state.is_forgetful, state.past = True, ()
         if node.id == state.paused_at:
             state.paused_at, self._running.answer = "", None
         if result.jump_to is not None:

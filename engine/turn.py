@@ -99,7 +99,7 @@ class Turn:
             is_last=step.is_last,
             state=dict(state.values),
             messages=tuple(state.messages),
-            past=() if state.is_forgetful else state.past,
+            past=state.past,
             emit_token=self._say,
             emit_thinking=self._think,
             emit_tools_called=self._call_tools,

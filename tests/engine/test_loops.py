@@ -23,6 +23,14 @@ async def test_a_loop_runs_its_body_again(board: Board) -> None:
     assert entry_of(events, "loop")["data"]["output"]["content"] == "enough after 2"
 
 
+async def test_the_target_of_a_loop_keeps_the_nodes_from_which_it_was_reached_first(board: Board) -> None:
+    board.does["loop"] = loops("body", times=1)
+
+    events = await board.run("start -> body -> loop")
+
+    assert entry_of(events, "body")["previousNodeIds"] == ["start"]
+
+
 async def test_a_join_inside_a_loop_waits_anew_in_each_round(board: Board) -> None:
     board.does["loop"] = loops("top", times=1)
 

@@ -14,6 +14,7 @@ from engine.runner import Resume
 from engine.spec import Inputs, NodeResult, Pause
 from engine.state import RunState, restore, snapshot
 from tests.engine.drawing import Board, echoes, entry_of, gives, ran
+from tests.engine.node_world import NodeWorld
 
 ACTION = {"id": "1", "mapping": {"approve": "Proceed", "reject": "Reject"}}
 
@@ -84,6 +85,17 @@ async def test_an_answer_is_for_the_node_that_asked_and_for_no_other(board: Boar
     assert isinstance(events[-1], RunPaused)
 
 
+async def test_a_node_that_is_reached_again_asks_again(board: Board) -> None:
+    board.does |= {"ask": asks, "loop": gives(jump_to="ask")}
+    flow = board.agentflow("start -> ask\nask[proceed] -> loop")
+    paused = await board.run(flow)
+
+    events = await board.run(flow, resume=Resume(saved(paused[-1]), {"type": "proceed"}))
+
+    assert ran(events) == ["ask", "loop", "ask"]
+    assert isinstance(events[-1], RunPaused)
+
+
 async def test_what_was_ready_or_waiting_at_a_pause_is_not_lost(board: Board) -> None:
     board.does["ask"] = asks
     flow = board.agentflow("""
@@ -141,6 +153,19 @@ async def test_a_snapshot_of_another_flow_is_refused(board: Board) -> None:
 
     with pytest.raises(ValueError, match="of another version of the flow: it waits for ask"):
         await board.run("start -> end", resume=Resume(saved(paused[-1]), {"type": "proceed"}))
+
+
+async def test_a_run_that_forgot_the_past_does_not_remember_it_when_it_goes_on(board: Board, nodes: NodeWorld) -> None:
+    nodes.history.sessions["s1"] = [Message("user", "before")]
+    board.world = nodes.world
+    board.does |= {"start": gives(output={"ephemeralMemory": True}), "ask": asks, "end": echoes}
+    board.inputs["end"] = {"text": "[{{ chat_history }}]"}
+    flow = board.agentflow("start -> other -> ask\nask[proceed] -> end")
+    paused = await board.run(flow)
+
+    events = await board.run(flow, resume=Resume(saved(paused[-1]), {"type": "proceed"}))
+
+    assert entry_of(events, "end")["data"]["output"]["content"] == "[Assistant: Go on?]"
 
 
 def test_a_snapshot_of_another_version_is_refused() -> None:

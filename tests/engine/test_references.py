@@ -179,9 +179,13 @@ async def test_history_is_that_of_the_session_and_of_the_run(board: Board, nodes
 async def test_a_start_that_forgets_hides_the_past(board: Board, nodes: NodeWorld) -> None:
     nodes.history.sessions["s1"] = [Message("user", "before")]
     board.world = nodes.world
-    board.does |= {"start": gives(output={"ephemeralMemory": True}), "work_0": sees_past()}
+    board.does |= {"start": gives(output={"ephemeralMemory": True}), "work_0": sees_past(), "end": sees_past()}
+    board.inputs["end"] = {"text": "{{ chat_history }}"}
 
-    assert await resolved(board, "{{ work_0 }}{{ chat_history }}") == "0"
+    events = await board.run("start -> work_0 -> end")
+
+    assert [entry_of(events, name)["data"]["output"]["content"] for name in ("work_0", "end")] == ["0", "0"]
+    assert entry_of(events, "end")["data"]["input"]["text"] == ""
 
 
 async def test_the_past_is_loaded_for_nodes_that_remember_and_for_no_others(board: Board) -> None:
