@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import FlowError, MissingTypes
+from engine.errors import FlowError, MissingTypes, NodeInputError
 from engine.flow import Flow, Node
 from engine.graph import Graph
 from engine.registry import Registry
@@ -178,7 +178,17 @@ def _classic(accepts_variables: bool, is_json: bool) -> Callable[[str], Any]:
     return lambda text: classic_text(text, accepts_variables=accepts_variables, is_json=is_json)
 
 
+def _check_inputs(node: Node, node_type: NodeType) -> None:
+    if node_type.check is None:
+        return
+    try:
+        node_type.check(node.inputs)
+    except NodeInputError as exc:
+        raise FlowError(f"{node.label} ({node.id}) cannot run here: {exc.message}") from exc
+
+
 def _step(node: Node, node_type: NodeType, inputs: Mapping[str, Any], registry: Registry, *, is_last: bool) -> Step:
+    _check_inputs(node, node_type)
     static = {name: value for name, value in inputs.items() if not isinstance(value, COMPILED)}
     dynamic = tuple((name, value) for name, value in inputs.items() if isinstance(value, COMPILED))
     references = [reference for _, value in dynamic for reference in value.references()]

@@ -124,3 +124,5 @@ class NodeType:
     # Whether a node with these inputs (not yet resolved) uses nothing of the run but what its references name: neither
     # messages nor state. Then it may run beside nodes that are ready before it. None: never.
     is_independent: Callable[[Inputs], bool] | None = None
+    # Raises NodeInputError for inputs (not yet resolved) with which the node cannot run here, before anything runs.
+    check: Callable[[Inputs], None] | None = None

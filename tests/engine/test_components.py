@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from engine.context import NodeContext, RunRequest
+from engine.errors import FlowError, NodeInputError
 from engine.flow import Flow
+from engine.plan import plan_for
 from engine.runner import run_flow
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 from tests.engine.drawing import Board, entry_of, error_of
@@ -95,3 +97,18 @@ async def test_a_component_that_is_not_installed_is_named(board: Board, name: st
     events = await run_on(board, board.agentflow("start -> a"))
 
     assert error_of(events).error == f"a uses {name!r}, which is not installed here."
+
+
+async def test_a_type_may_refuse_inputs_before_anything_runs(board: Board) -> None:
+    def refuse(inputs: Inputs) -> None:
+        if inputs.get("stores"):
+            raise NodeInputError("document stores are not available.")
+
+    registry = board.registry(NodeType(NodeSpec("pickyAgentflow", "Picky", 1, "Agent Flows"), run_model, check=refuse))
+    board.data["a"] = {"name": "pickyAgentflow"}
+    fine = board.agentflow("start -> a")
+    board.inputs["a"] = {"stores": ["x"]}
+
+    plan_for(fine, registry)
+    with pytest.raises(FlowError, match=r"a \(a\) cannot run here: document stores are not available"):
+        plan_for(board.agentflow("start -> a"), registry)
