@@ -124,3 +124,63 @@ class Tool(Protocol):
     async def call(self, arguments: Mapping[str, Any]) -> str:
         """The tool's result as text. Raises NodeError when it fails."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A piece of text and what is known of it. `metadata` is JSON: where it came from, and what filters ask for."""
+
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""  # the store's name for it; empty until it is stored
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document that a search found. `score` is its likeness to the query: 1 is the same, higher is closer."""
+
+    document: Document
+    score: float
+    vector: tuple[float, ...] = ()  # its embedding, if the store gives it
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """An embedding model, configured and ready."""
+
+    model_name: str
+
+    async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """One vector a text, in their order, all of one length. Any number of texts: batches are its own affair.
+
+        Raises ProviderError, already retried where that made sense.
+        """
+        ...
+
+
+@runtime_checkable
+class VectorStore(Protocol):
+    """One collection of documents, found by likeness of meaning."""
+
+    async def add(self, documents: Sequence[Document]) -> list[str]:
+        """Store them and return their ids, in their order. A document that has an id replaces its namesake."""
+        ...
+
+    async def search(
+        self, query: str, *, top_k: int, where: Mapping[str, Any] | None = None, with_vectors: bool = False
+    ) -> list[Found]:
+        """The `top_k` documents most like the query, best first. `where`: what metadata must be equal to."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Forget documents; ids that it does not know are no error."""
+        ...
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Finds documents for a question."""
+
+    async def retrieve(self, query: str) -> list[Document]:
+        """Best first; empty if nothing fits."""
+        ...
