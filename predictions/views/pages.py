@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -29,14 +30,20 @@ async def chat(request: HttpRequest, chatflow_id: UUID) -> HttpResponse:
     if flow is None or not flow.is_public or not flow.deployed:
         raise Http404("No public chat here")
     config = public_config(flow, await Store(web_process().pool).flow_data(flow.version_id))
-    starters = config.get("starterPrompts") or {}
-    prompts = [entry.get("prompt", "") for entry in starters.values() if isinstance(entry, dict)]
     context = {
         "flow": flow,
-        "prompts": [prompt for prompt in prompts if prompt],
+        "prompts": _prompts(config),
         "needs_form": flow.start_input_type == "formInput",
     }
     return render(request, "predictions/chat.html", context)
+
+
+def _prompts(config: Mapping[str, Any]) -> list[str]:
+    """The suggestions, which editors save as `{"0": {"prompt": "..."}}`; anything else is none."""
+    starters = config.get("starterPrompts")
+    entries = starters.values() if isinstance(starters, dict) else ()
+    prompts = [entry.get("prompt") for entry in entries if isinstance(entry, dict)]
+    return [prompt for prompt in prompts if isinstance(prompt, str) and prompt.strip()]
 
 
 def _public_flows() -> list[dict[str, Any]]:

@@ -173,7 +173,7 @@ async function attempt(request, turn) {
     return show(response, turn);
   }
   // A run that is known to exist is worth waiting for.
-  if (chat.running && response.status === 503) return false;
+  if (chat.running && response.status >= 500) return false;
   await showWhole(response, turn);
   return true;
 }
@@ -183,17 +183,17 @@ function follow() {
   return fetch(`/api/v1/executions/${execution}/stream`, { headers: last ? { "Last-Event-ID": last } : {} });
 }
 
-// Ask, and follow the answer through as many connections as it takes.
+// Ask, and follow the answer through as many connections as it takes. Returns whether the answer is over.
 async function converse(request, turn) {
   let pause = FIRST_PAUSE_MS;
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const before = chat.running?.last;
     try {
-      if (await attempt(chat.running ? follow : request, turn)) return;
+      if (await attempt(chat.running ? follow : request, turn)) return true;
     } catch (error) {
       if (!chat.running) {
-        addError(`The server cannot be reached: ${error.message}`, null);
-        return;
+        addError(`The server cannot be reached: ${error.message}`);
+        return true;
       }
     }
     if (chat.running?.last !== before) {
@@ -203,7 +203,8 @@ async function converse(request, turn) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     pause = Math.min(pause * 2, MAX_PAUSE_MS);
   }
-  addError("The connection was lost. Reload the page to continue.", null);
+  addError("The connection is lost. Reload the page to continue.");
+  return false;
 }
 
 async function answer(request) {
@@ -212,18 +213,19 @@ async function answer(request) {
   const item = draw(turn);
   item.classList.add("busy");
   setBusy(true);
-  await converse(request, turn);
+  const isOver = await converse(request, turn);
   // A page that is being left sees its requests fail; what it shows then is nobody's, and the next page goes on.
   if (isLeaving) return;
   item.classList.remove("busy");
   if (turn.text || turn.note) draw(turn);
   else remove(turn);
-  chat.running = null;
+  if (isOver) chat.running = null;
   save();
   setBusy(false);
 }
 
 function ask(text) {
+  chat.running = null;
   add({ role: "user", text });
   if (prompts) prompts.hidden = true;
   save();
@@ -275,6 +277,11 @@ newButton.addEventListener("click", () => {
 
 window.addEventListener("pagehide", () => {
   isLeaving = true;
+});
+
+// A page that the browser had put aside has lost its stream.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
 });
 
 for (const turn of chat.turns) draw(turn);
