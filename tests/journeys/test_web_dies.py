@@ -7,6 +7,9 @@ import json
 import signal
 import time
 
+from playwright.sync_api import Page
+
+from tests.journeys.chat_page import ChatPage
 from tests.journeys.stage import (
     WORDS,
     Stage,
@@ -40,6 +43,20 @@ def test_a_stream_cut_by_a_crash_goes_on_where_it_was(stage: Stage) -> None:
     assert [frame.event for frame in rest[-2:]] == ["metadata", "end"]
     assert stage.messages(chat_id) == ["Count", WORDS]
     assert len(stage.model.requests) == 1
+
+
+def test_a_chat_page_notices_nothing_of_a_crash(stage: Stage, page: Page) -> None:
+    talk = ChatPage(page, stage)
+    talk.open()
+    stage.stall(after=3)
+    talk.ask("Count")
+    talk.expect_turns("You: Count", "Answer: one two three")
+
+    stage.platform.wait_restarted("web", stage.platform.kill("web"))
+    stage.model.release()
+
+    talk.expect_turns("You: Count", f"Answer: {WORDS}")
+    talk.expect_idle()
 
 
 def test_any_web_process_continues_a_stream(stage: Stage) -> None:
