@@ -97,7 +97,9 @@ def _unpack() -> None:
         fresh.mkdir()
         for archive in ARCHIVES:
             with tarfile.open(fileobj=io.BytesIO(_decompressed(archive))) as tar:
-                tar.extractall(fresh, filter="data")
+                # Later versions insist on a filter that the first ones of 3.11 do not have.
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)
+                tar.extractall(fresh)
         (fresh / "fonts.conf").write_text(FONTS)
         program = fresh / "chromium"
         program.write_bytes(_decompressed("chromium.br"))
