@@ -123,6 +123,10 @@ class Platform:
         """What the supervisor has said, in all of its starts."""
         return (self.var / "up.out").read_text()
 
+    @property
+    def is_running(self) -> bool:
+        return self.supervisor is not None and self.supervisor.poll() is None and (self.var / "run.json").exists()
+
     def start(self) -> None:
         """Returns once everything is ready."""
         if self.supervisor is not None:

@@ -14,7 +14,7 @@ import psycopg
 
 from forjinn.embedded.accounts import can_enter, service_account, system_folder
 from forjinn.embedded.launch import package_folder
-from forjinn.embedded.problems import StartError, disk_full, not_installed
+from forjinn.embedded.problems import StartError, complaint_in, disk_full, not_installed
 from forjinn.embedded.processes import Account, plain_environment, run, spawn
 
 NAME = "forjinn"  # of the database and of its owner
@@ -111,8 +111,8 @@ class Postgres:
         if "No space left" in output:
             raise disk_full(self.data.parent)
         if done.returncode:
-            complaint = next((line for line in output.splitlines() if "rror:" in line or "FATAL" in line), "no reason")
-            raise StartError(f"PostgreSQL's data could not be made in {self.data.parent}: {complaint}")
+            said = complaint_in(output) or f"status {done.returncode}"
+            raise StartError(f"PostgreSQL's data could not be made in {self.data.parent}: {said}")
 
     def _disown(self) -> None:
         """A killed server's note may name a process that has its number now, and PostgreSQL would refuse to start.

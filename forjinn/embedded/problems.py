@@ -9,6 +9,8 @@ from pathlib import Path
 
 LITTLE_SPACE = 8 * 1024 * 1024  # bytes; below it a service's last words are about the disk, whatever they say
 
+COMPLAINTS = ("FATAL", "PANIC", "rror", "No space left")
+
 
 class StartError(Exception):
     """The platform cannot start; the message is one line that names the thing and the way out."""
@@ -48,10 +50,15 @@ def from_os_error(exc: OSError, folder: Path) -> StartError:
 def last_words(log: Path) -> str:
     """The last line of a log that complains, or just the last one."""
     try:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-50:] if line.strip()]
+        return complaint_in(log.read_text(errors="replace"))
     except OSError:
         return ""
-    complaints = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror", "No space left"))]
+
+
+def complaint_in(output: str) -> str:
+    """The last line that complains, or just the last one."""
+    lines = [line.strip() for line in output.splitlines()[-50:] if line.strip()]
+    complaints = [line for line in lines if any(word in line for word in COMPLAINTS)]
     return (complaints or lines or [""])[-1]
 
 

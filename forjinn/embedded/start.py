@@ -60,7 +60,6 @@ def _run(var: Path, port: int) -> None:
             supervisor.watch()
             console.step("Stopping: web and worker first, as runs may finish")
         finally:
-            (var / "run.json").unlink(missing_ok=True)
             supervisor.stop_all()
         console.step("Stopped")
 
@@ -76,7 +75,6 @@ class Start:
 
     def bring_up(self, listener: socket.socket) -> None:
         """Returns once everything is ready and run.json says so."""
-        (self._var / "run.json").unlink(missing_ok=True)  # a supervisor that was killed leaves it
         self._console.step(f"Starting Forjinn at {url_of(listener)}, in {self._var}")
         if left := take_over(self._var):
             self._console.step(f"Stopped what an earlier start had left: {', '.join(left)}")

@@ -100,11 +100,10 @@ class Supervisor:
                 bound_log(ward.program.log)
 
     def stop_all(self) -> None:
-        stop_children({role: ward.id for role, ward in self._wards.items()})
+        _stop_and_forget(self._var, {role: ward.id for role, ward in self._wards.items()})
         for ward in self._wards.values():
             ward.process.wait()
         self._wards.clear()
-        (self._var / "services.json").unlink(missing_ok=True)
 
     def _take_in(self, program: Program, process: subprocess.Popen[bytes]) -> None:
         self._wards[program.role] = Ward(program, process, identify(process.pid), time.monotonic())
@@ -148,8 +147,15 @@ class Supervisor:
 
 
 def take_over(var: Path) -> list[str]:
-    """Stop what a supervisor that was killed has left running; returns the roles."""
-    return stop_children({role: child.process for role, child in read_children(var).items()})
+    """Stop what a supervisor that was killed has left running, and remove its notes; returns the roles."""
+    return _stop_and_forget(var, {role: child.process for role, child in read_children(var).items()})
+
+
+def _stop_and_forget(var: Path, children: Mapping[str, ProcessId]) -> list[str]:
+    (var / "run.json").unlink(missing_ok=True)  # first: it says that everything is ready
+    stopped = stop_children(children)
+    (var / "services.json").unlink(missing_ok=True)
+    return stopped
 
 
 def stop_children(children: Mapping[str, ProcessId]) -> list[str]:

@@ -20,10 +20,18 @@ EMBEDDED_MODEL = ""
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Platform]:
-    """A platform that these tests may harm; each leaves it running."""
+def harmed() -> Iterator[Platform]:
+    """A platform that these tests may harm, and leave stopped."""
     with running_platform() as platform:
         yield platform
+
+
+@pytest.fixture
+def own(harmed: Platform) -> Platform:
+    """The same, running."""
+    if not harmed.is_running:
+        harmed.start()
+    return harmed
 
 
 def manage(platform: Platform, *command: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +114,20 @@ def test_ctrl_c_stops_everything_and_a_second_start_has_the_data(own: Platform) 
     assert own.output.count("shown this once") == 1
 
 
+def test_ctrl_c_while_it_starts_leaves_nothing_either(own: Platform) -> None:
+    own.stop()
+    said_before = len(own.output)
+    with own.begin() as supervisor:
+        while "Bringing the database up to date" not in own.output[said_before:]:
+            assert supervisor.poll() is None
+
+        supervisor.send_signal(signal.SIGINT)
+
+        assert supervisor.wait(30) == 1
+    assert own.output.endswith("Stopped before it was ready\n")
+    assert processes_of(own.var) == []
+
+
 def test_a_killed_supervisor_leaves_nothing_that_a_second_start_cannot_take_over(own: Platform) -> None:
     before = own.run
     own.stop(signal.SIGKILL)
@@ -137,4 +159,3 @@ def test_stop_says_what_it_did_and_nothing_to_stop_is_no_error(own: Platform) ->
     assert url in stopped.stdout
     assert again.stdout == f"Nothing runs in {own.var}\n"
     assert processes_of(own.var) == []
-    own.start()
