@@ -32,10 +32,9 @@ LISTED = (
 
 
 def kind_field(kinds: tuple[str, ...], default: str) -> serializers.ChoiceField:
-    message = f"expected one of {', '.join(kinds)}; got '{{input}}'"
-    return serializers.ChoiceField(
-        kinds, default=default, source="kind", error_messages={"invalid_choice": message, "null": message}
-    )
+    expected = f"expected one of {', '.join(kinds)}"
+    messages: dict[str, Any] = {"invalid_choice": f"{expected}; got '{{input}}'", "null": f"{expected}; got null"}
+    return serializers.ChoiceField(kinds, default=default, source="kind", error_messages=messages)
 
 
 class ListedChatflowSerializer(serializers.Serializer[Mapping[str, Any]]):

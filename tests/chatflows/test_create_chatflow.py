@@ -69,6 +69,7 @@ def test_flow_data_comes_back_byte_for_byte(api: Api, text: str) -> None:
         ({"isPublic": "true"}, "isPublic: expected true or false, got text"),
         ({"isPublic": 1}, "isPublic: expected true or false, got a number"),
         ({"type": "WORKFLOW"}, "type: expected one of CHATFLOW, MULTIAGENT"),
+        ({"type": None}, "type: expected one of CHATFLOW, MULTIAGENT"),
         ({"type": ["CHATFLOW"]}, "type: expected one of CHATFLOW, MULTIAGENT"),
         ({"flowData": {"nodes": [], "edges": []}}, "flowData: expected text, got an object"),
         ({"flowData": "{"}, "flowData: not valid JSON"),
