@@ -6,7 +6,14 @@ from typing import ClassVar
 
 from django.utils.http import parse_etags
 from django_filters import ChoiceFilter, FilterSet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -27,13 +34,28 @@ from chatflows.serializers import (
     ListedChatflowSerializer,
 )
 from forjinn.core.errors import BadRequest, NotFound
-from forjinn.core.pagination import page_of
+from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from forjinn.core.refusals import first_problem
 
-PAGE = [OpenApiParameter("page", int), OpenApiParameter("limit", int)]
 IF_MATCH = OpenApiParameter("If-Match", str, "header", description="The ETag that was read.")
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, "header", description="The ETag that is at hand.")
-AFFECTED = OpenApiResponse({"type": "object", "properties": {"affected": {"type": "integer"}}})
+ETAG = OpenApiParameter("ETag", str, "header", response=[200], description="The flow's present revision.")
+AFFECTED = OpenApiResponse(
+    {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
+    description="How many flows were deleted: one.",
+)
+NEW_FLOW = OpenApiExample(
+    "An empty flow",
+    {
+        "name": "Customer Support Bot",
+        "type": "CHATFLOW",
+        "category": "Support",
+        "flowData": '{"nodes":[],"edges":[],"viewport":{"x":0,"y":0,"zoom":1}}',
+    },
+    request_only=True,
+)
+NEW_AGENT = OpenApiExample("An empty flow", {**NEW_FLOW.value, "type": "AGENTFLOW"}, request_only=True)
+DEPLOYMENT = OpenApiExample("Deploy and publish", {"deployed": True, "isPublic": True}, request_only=True)
 
 
 def kind_choice(kinds: tuple[str, ...]) -> ChoiceFilter:
@@ -64,7 +86,9 @@ class ChatflowsView(APIView):
     create_serializer: ClassVar[type[ChatflowCreateSerializer]] = ChatflowCreateSerializer
 
     @extend_schema(
-        parameters=[OpenApiParameter("type", str, enum=KINDS), *PAGE],
+        operation_id="chatflow_list",
+        summary="List the flows, newest first.",
+        parameters=[OpenApiParameter("type", str, enum=KINDS), *PAGE_PARAMETERS],
         responses=ListedChatflowSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
@@ -77,7 +101,14 @@ class ChatflowsView(APIView):
         page, headers = page_of(chosen.qs.values(*LISTED), request)
         return Response([ListedChatflowSerializer().to_representation(row) for row in page], headers=headers)
 
-    @extend_schema(request=ChatflowCreateSerializer, responses={200: ChatflowSerializer})
+    @extend_schema(
+        operation_id="chatflow_create",
+        summary="Save a new flow.",
+        parameters=[ETAG],
+        request=ChatflowCreateSerializer,
+        responses={200: ChatflowSerializer},
+        examples=[NEW_FLOW],
+    )
     def post(self, request: Request) -> Response:
         form = self.create_serializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -92,7 +123,12 @@ class ChatflowView(APIView):
 
     kinds: ClassVar[tuple[str, ...]] = KINDS
 
-    @extend_schema(parameters=[IF_NONE_MATCH], responses={200: ChatflowSerializer, 304: None})
+    @extend_schema(
+        operation_id="chatflow_get",
+        summary="Read one flow.",
+        parameters=[IF_NONE_MATCH, ETAG],
+        responses={200: ChatflowSerializer, 304: OpenApiResponse(description="It is still what is at hand.")},
+    )
     def get(self, request: Request, chatflow_id: str) -> Response:
         flows = Chatflow.objects.of_kinds(self.kinds).select_related("version")
         chatflow = flows.get_for(key_of(request).workspace_id, pk=chatflow_id)
@@ -101,7 +137,14 @@ class ChatflowView(APIView):
             return Response(status=304, headers={"ETag": _etag(chatflow)})
         return _whole(chatflow)
 
-    @extend_schema(parameters=[IF_MATCH], request=ChatflowUpdateSerializer, responses=ChatflowSerializer)
+    @extend_schema(
+        operation_id="chatflow_update",
+        summary="Change a flow; what is left out keeps its value.",
+        parameters=[IF_MATCH, ETAG],
+        request=ChatflowUpdateSerializer,
+        responses=ChatflowSerializer,
+        examples=[DEPLOYMENT],
+    )
     def put(self, request: Request, chatflow_id: str) -> Response:
         form = ChatflowUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -115,7 +158,12 @@ class ChatflowView(APIView):
         )
         return _whole(chatflow)
 
-    @extend_schema(parameters=[IF_MATCH], responses={200: AFFECTED})
+    @extend_schema(
+        operation_id="chatflow_delete",
+        summary="Delete a flow for good, with its versions, runs and messages.",
+        parameters=[IF_MATCH],
+        responses={200: AFFECTED},
+    )
     def delete(self, request: Request, chatflow_id: str) -> Response:
         services.delete_chatflow(
             workspace_id=key_of(request).workspace_id,
@@ -134,17 +182,31 @@ class AgentflowsView(ChatflowsView):
     create_serializer = AgentflowCreateSerializer
 
     @extend_schema(
-        parameters=[OpenApiParameter("type", str, enum=AGENT_KINDS), *PAGE],
+        operation_id="agentflow_list",
+        summary="List the agent flows, newest first.",
+        parameters=[OpenApiParameter("type", str, enum=AGENT_KINDS), *PAGE_PARAMETERS],
         responses=ListedChatflowSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
         return super().get(request)
 
-    @extend_schema(request=AgentflowCreateSerializer, responses={200: ChatflowSerializer})
+    @extend_schema(
+        operation_id="agentflow_create",
+        summary="Save a new agent flow.",
+        parameters=[ETAG],
+        request=AgentflowCreateSerializer,
+        responses={200: ChatflowSerializer},
+        examples=[NEW_AGENT],
+    )
     def post(self, request: Request) -> Response:
         return super().post(request)
 
 
+@extend_schema_view(
+    get=extend_schema(operation_id="agentflow_get", summary="Read one agent flow."),
+    put=extend_schema(operation_id="agentflow_update", summary="Change an agent flow."),
+    delete=extend_schema(operation_id="agentflow_delete", summary="Delete an agent flow for good."),
+)
 class AgentflowView(ChatflowView):
     """One agent flow; a flow of another kind is not found here."""
 
@@ -155,7 +217,12 @@ class ChatflowsOfKeyView(APIView):
     """What a raw key is for: the flows tied to it, or the key's own data."""
 
     @extend_schema(
-        parameters=[OpenApiParameter("keyonly", str, description="Given at all: the key's data instead.")],
+        operation_id="chatflow_list_of_key",
+        summary="The flows that are tied to a raw key.",
+        parameters=[
+            OpenApiParameter("keyonly", str, description="Given at all: the key's data instead."),
+            *PAGE_PARAMETERS[:2],
+        ],
         responses={
             200: PolymorphicProxySerializer(
                 component_name="FlowsOrKey",

@@ -161,7 +161,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "forjinn.core.openapi.merge_plain_views",
-        "forjinn.core.openapi.share_refusals",
+        "forjinn.core.openapi.complete_operations",
     ],
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from forjinn.core.openapi import ERROR_RESPONSE
+from predictions.requests import UPLOAD_TYPES
 
 Schema = dict[str, Any]
 
@@ -12,45 +13,59 @@ TEXT: Schema = {"type": "string"}
 LAST_EVENT = {
     "name": "Last-Event-ID",
     "in": "header",
-    "schema": {"type": "string"},
+    "schema": TEXT,
     "description": "Continue the stream that this event id belongs to, after it.",
 }
 
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+ID_OR_NULL: Schema = {"type": ["string", "null"], "maxLength": 255}
+ROLE_OR_NULL: Schema = {"enum": ["userMessage", "apiMessage", None]}
 TURN: Schema = {
     "type": "object",
-    "description": "An earlier message; `{type, message}` and `{role, content}` are both understood.",
-    "properties": {
-        "role": {"enum": ["userMessage", "apiMessage"]},
-        "content": TEXT,
-        "type": {"enum": ["userMessage", "apiMessage"]},
-        "message": TEXT,
-    },
+    "description": "An earlier message, as `{role, content}` or in the older spelling `{type, message}`.",
+    "properties": {"role": ROLE_OR_NULL, "content": TEXT_OR_NULL, "type": ROLE_OR_NULL, "message": TEXT_OR_NULL},
+    "anyOf": [
+        {"properties": {"role": {"type": "string"}, "content": TEXT}, "required": ["role", "content"]},
+        {"properties": {"type": {"type": "string"}, "message": TEXT}, "required": ["type", "message"]},
+    ],
 }
 UPLOAD: Schema = {
     "type": "object",
     "properties": {
-        "type": {"enum": ["file", "file:full", "url"]},
-        "name": TEXT,
-        "mime": TEXT,
+        "type": {"enum": list(UPLOAD_TYPES)},
+        "name": TEXT_OR_NULL,
+        "mime": {**TEXT_OR_NULL, "description": "Must agree with the name and with the data."},
         "data": {
-            "type": "string",
+            **TEXT_OR_NULL,
             "description": "A data URI, the file's text for `file:full`, or an address for `url`.",
         },
     },
+    "required": ["type"],
 }
 REQUEST: Schema = {
     "type": "object",
+    "description": "A question, or the values of a form. Fields that are null count as absent, others are ignored.",
     "properties": {
-        "question": {"type": "string", "description": "The user's message."},
-        "chatId": {"type": "string", "maxLength": 255, "description": "The conversation; made up when absent."},
-        "sessionId": {"type": "string", "maxLength": 255, "description": "An alias of chatId."},
-        "streaming": {"type": "boolean", "description": "Answer with server-sent events, if the flow can."},
-        "history": {"type": "array", "items": TURN},
-        "form": {"type": "object", "description": "Values for a flow that starts from a form; instead of question."},
-        "overrideConfig": {"type": "object", "properties": {"sessionId": {"type": "string", "maxLength": 255}}},
-        "uploads": {"type": "array", "items": UPLOAD},
-        "leadEmail": TEXT,
+        "question": {**TEXT_OR_NULL, "description": "The user's message."},
+        "chatId": {**ID_OR_NULL, "description": "The conversation; made up when absent."},
+        "sessionId": {**ID_OR_NULL, "description": "An alias of chatId."},
+        "streaming": {"type": ["boolean", "null"], "description": "Answer with server-sent events, if the flow can."},
+        "history": {"type": ["array", "null"], "items": TURN},
+        "form": {"type": ["object", "null"], "description": "Values for a flow that starts from a form."},
+        "overrideConfig": {"type": ["object", "null"], "properties": {"sessionId": ID_OR_NULL}},
+        "uploads": {"type": ["array", "null"], "items": UPLOAD},
+        "leadEmail": TEXT_OR_NULL,
     },
+    "anyOf": [
+        {
+            "properties": {"question": TEXT, "form": {"type": ["object", "null"], "maxProperties": 0}},
+            "required": ["question"],
+        },
+        {
+            "properties": {"form": {"type": "object"}, "question": {"type": ["string", "null"], "maxLength": 0}},
+            "required": ["form"],
+        },
+    ],
 }
 ANSWER: Schema = {
     "type": "object",
@@ -70,7 +85,24 @@ ANSWER: Schema = {
     },
     "required": ["question", "chatId"],
 }
-EVENTS = {"text/event-stream": {"schema": TEXT, "example": 'message:\ndata:{"event":"token","data":"Hello"}\n\n'}}
+EVENT: Schema = {
+    "type": "object",
+    "description": "One event of the stream. Its data is JSON text that names what happened; the last says `end`.",
+    "properties": {
+        "id": {**TEXT, "description": "Send it back as Last-Event-ID to continue after this event."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {
+                "type": "object",
+                "properties": {"event": TEXT, "data": {}},
+                "required": ["event", "data"],
+            },
+        },
+    },
+    "required": ["data"],
+}
+EVENTS = {"text/event-stream": {"schema": EVENT, "example": 'message:\ndata:{"event":"token","data":"Hello"}\n\n'}}
 
 
 def _json(schema: Schema, example: Any) -> dict[str, Any]:
@@ -117,7 +149,9 @@ PREDICT: Schema = {
                         "question": TEXT,
                         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     },
-                }
+                    "required": ["question"],
+                },
+                "encoding": {"files": {"contentType": "image/gif, image/jpeg, image/png, image/webp"}},
             },
         },
     },
@@ -147,6 +181,16 @@ IS_STREAMING: Schema = {
         }
     },
 }
+CONFIG: Schema = {
+    "type": "object",
+    "description": "The widget's settings as the flow's author made them, and what follows from the flow.",
+    "properties": {
+        "flowData": {"type": "string", "description": "JSON text of the start node's form; nothing else of the flow."},
+        "uploads": {"type": "object", "description": "Which files a visitor may attach."},
+        "isTTSEnabled": {"type": "boolean"},
+    },
+    "required": ["flowData", "uploads", "isTTSEnabled"],
+}
 CHATBOT_CONFIG: Schema = {
     "operationId": "chatflow_public_config",
     "summary": "What a chat widget needs of a flow.",
@@ -154,7 +198,7 @@ CHATBOT_CONFIG: Schema = {
     "responses": {
         "200": {
             "description": "The widget's settings.",
-            "content": _json({"type": "object"}, {"flowData": '{"nodes":[],"edges":[]}', "isTTSEnabled": False}),
+            "content": _json(CONFIG, {"flowData": '{"nodes":[],"edges":[]}', "uploads": {}, "isTTSEnabled": False}),
         }
     },
 }

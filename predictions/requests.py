@@ -165,9 +165,9 @@ def _identifier(body: Mapping[str, Any], name: str, *, label: str = "") -> str:
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name)
-    if value in (None, "", False, "false"):
+    if value is None or value is False or value in ("", "false"):
         return False
-    if value in (True, "true"):
+    if value is True or value == "true":
         return True
     raise RequestInvalid(f"{name}: expected true or false, got {_kind(value)}")
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 REQUIRED = {"required": "required", "null": "must not be null", "blank": "must not be empty"}
@@ -38,6 +39,7 @@ class OptionalTextField(TextField):
         return super().run_validation(data) or ""
 
 
+@extend_schema_field({"type": "string", "contentMediaType": "application/json"})
 class JsonTextField(OptionalTextField):
     """The JSON text of an object, as the editor stores its settings."""
 
@@ -63,6 +65,7 @@ class FlagField(serializers.BooleanField):
         return data
 
 
+@extend_schema_field({"type": "string", "format": "uuid"})
 class ReferenceField(TextField):
     """The id of another row, or null (or "") for none."""
 

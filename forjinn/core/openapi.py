@@ -22,6 +22,9 @@ ERROR_SCHEMA = {
     },
     "required": ["message"],
 }
+TEXT = {"type": "string", "minLength": 1}
+UUID_TEXT = {"type": "string", "format": "uuid"}
+OWN_IDS = frozenset({"chatflow_id", "execution_id"})  # path parameters that this server made; chat ids are the clients'
 ERROR_RESPONSE = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
 
 
@@ -46,22 +49,33 @@ def merge_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path, operations in _plain_views(get_resolver().url_patterns):
         for method, operation in operations.items():
             parameters = [*_path_parameters(path), *operation.get("parameters", ())]
-            entry = {"tags": _tags(path), "security": KEYED, **operation, "parameters": parameters}
+            entry = {"security": KEYED, **operation, "parameters": parameters}
             paths.setdefault(path, {})[method] = entry
     result["paths"] = dict(sorted(paths.items()))
     return result
 
 
-def share_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A drf-spectacular postprocessing hook: every operation may answer in the shape of errors."""
+def complete_operations(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A drf-spectacular postprocessing hook: says what is true of every operation, and not of one alone."""
     result.setdefault("components", {}).setdefault("schemas", {})["Error"] = ERROR_SCHEMA
-    for operations in result["paths"].values():
+    for path, operations in result["paths"].items():
         for method in METHODS:
             if operation := operations.get(method):
-                responses = operation.setdefault("responses", {})
-                responses.setdefault("4XX", {"description": "Refused; the message says why.", **ERROR_RESPONSE})
-                responses.setdefault("503", {"description": "Unavailable for the moment.", **ERROR_RESPONSE})
+                _complete(path, operation)
     return result
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    operation["tags"] = [path.removeprefix("/api/v1/").split("/")[0]]
+    # Two schemes in one object would mean that a call needs both.
+    if any(len(schemes) > 1 for schemes in operation["security"]):
+        operation["security"] = KEYED
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in OWN_IDS:
+            parameter["schema"] = UUID_TEXT
+    responses = operation.setdefault("responses", {})
+    responses.setdefault("4XX", {"description": "Refused; the message says why.", **ERROR_RESPONSE})
+    responses.setdefault("503", {"description": "Unavailable for the moment.", **ERROR_RESPONSE})
 
 
 def _plain_views(patterns: Sequence[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, Operations]]:
@@ -75,8 +89,4 @@ def _plain_views(patterns: Sequence[URLPattern | URLResolver], prefix: str = "")
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-
-
-def _tags(path: str) -> list[str]:
-    return [path.removeprefix("/api/v1/").split("/")[0]]
+    return [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in names]

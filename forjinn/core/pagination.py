@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from forjinn.core.errors import BadRequest
@@ -14,6 +15,14 @@ from forjinn.core.errors import BadRequest
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 MAX_PAGE = 1_000_000  # far enough for everybody, and no overflow in OFFSET
+
+# How a list describes its pages in the API's schema.
+PAGE_PARAMETERS = [
+    OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 1}),
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
+    OpenApiParameter("X-Total-Count", int, "header", response=[200], description="Rows on all pages together."),
+    OpenApiParameter("Link", str, "header", response=[200], description="The neighbouring pages, as in RFC 8288."),
+]
 
 ModelT = TypeVar("ModelT", bound=Model)
 RowT = TypeVar("RowT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NoReturn
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
@@ -15,11 +16,24 @@ from rest_framework.views import APIView
 from apikeys.authentication import key_of
 from chatflows.models import Chatflow
 from forjinn.core.errors import BadRequest
-from forjinn.core.pagination import page_of
+from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from predictions.models import ChatMessage, Execution, NodeRun
 from predictions.serializers import ChatMessageSerializer, ExecutionSerializer
 
 FILTERS = {"chatId": "chat_id", "sessionId": "session_id", "memoryType": "memory_type", "messageId": "id"}
+CHOICE = [
+    OpenApiParameter("chatId", str),
+    OpenApiParameter("sessionId", str),
+    OpenApiParameter("memoryType", str),
+    OpenApiParameter("messageId", UUID),
+    OpenApiParameter("chatType", str, many=True),
+    OpenApiParameter("startDate", datetime, description="Not before; without an offset it is UTC."),
+    OpenApiParameter("endDate", datetime, description="Not after."),
+]
+AFFECTED = OpenApiResponse(
+    {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
+    description="How many messages were deleted.",
+)
 
 
 class ChatMessagesView(APIView):
@@ -27,18 +41,8 @@ class ChatMessagesView(APIView):
 
     @extend_schema(
         operation_id="chatmessage_list",
-        parameters=[
-            OpenApiParameter("chatId", str),
-            OpenApiParameter("sessionId", str),
-            OpenApiParameter("memoryType", str),
-            OpenApiParameter("messageId", str),
-            OpenApiParameter("chatType", str, many=True),
-            OpenApiParameter("order", str, enum=["ASC", "DESC"]),
-            OpenApiParameter("startDate", str),
-            OpenApiParameter("endDate", str),
-            OpenApiParameter("page", int),
-            OpenApiParameter("limit", int),
-        ],
+        summary="List what was said in a flow, oldest first.",
+        parameters=[*CHOICE, OpenApiParameter("order", str, enum=["ASC", "DESC"]), *PAGE_PARAMETERS],
         responses=ChatMessageSerializer(many=True),
     )
     def get(self, request: Request, chatflow_id: str) -> Response:
@@ -49,8 +53,9 @@ class ChatMessagesView(APIView):
 
     @extend_schema(
         operation_id="chatmessage_delete",
-        parameters=[OpenApiParameter(name, str) for name in ("chatId", "sessionId", "memoryType")],
-        responses={200: OpenApiResponse(description="How many messages were deleted.")},
+        summary="Delete the messages of a flow, or those of one conversation.",
+        parameters=CHOICE,
+        responses={200: AFFECTED},
     )
     def delete(self, request: Request, chatflow_id: str) -> Response:
         deleted, _ = self._chosen(request, chatflow_id).delete()
@@ -74,7 +79,7 @@ class ChatMessagesView(APIView):
 class ExecutionView(APIView):
     """One run."""
 
-    @extend_schema(operation_id="execution_get", responses=ExecutionSerializer)
+    @extend_schema(operation_id="execution_get", summary="Look up a run.", responses=ExecutionSerializer)
     def get(self, request: Request, execution_id: str) -> Response:
         runs = Execution.objects.prefetch_related(Prefetch("node_runs", NodeRun.objects.order_by("attempt", "seq")))
         run = runs.get_for(key_of(request).workspace_id, pk=execution_id)
@@ -105,8 +110,11 @@ def _date(name: str, value: str) -> datetime:
     """A time without an offset is UTC, like every time that this API tells."""
     try:
         parsed = parse_datetime(value)
-    except ValueError:
-        parsed = None
-    if parsed is None:
-        raise BadRequest(f"{name}: expected a date like 2026-01-31T12:00:00Z")
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        # The database knows fewer offsets than calendars do, so it is asked in UTC.
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC) if parsed else _no_date(name)
+    except (ValueError, OverflowError):
+        return _no_date(name)
+
+
+def _no_date(name: str) -> NoReturn:
+    raise BadRequest(f"{name}: expected a date like 2026-01-31T12:00:00Z")

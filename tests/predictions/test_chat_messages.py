@@ -114,6 +114,7 @@ def test_one_message_is_found_by_its_id(api: Api, chatflow: Chatflow) -> None:
         ("?endDate=2026-03-01T12:00:00.000Z", ["february", "march"]),
         ("?startDate=2026-03-01T13:00:00%2B02:00&endDate=2026-03-31", ["march"]),
         ("?startDate=2026-03-01T12:00:01", ["april"]),
+        ("?startDate=0057-03-19T17:46:38-23:41&endDate=2026-02-28T23:59:59%2B21:20", ["february"]),
     ],
 )
 def test_a_list_can_be_of_one_time(api: Api, chatflow: Chatflow, query: str, expected: list[str]) -> None:
@@ -128,6 +129,7 @@ def test_a_list_can_be_of_one_time(api: Api, chatflow: Chatflow, query: str, exp
     [
         ("?startDate=yesterday", "startDate: expected a date like 2026-01-31T12:00:00Z"),
         ("?endDate=2026-02-30T00:00:00Z", "endDate: expected a date like 2026-01-31T12:00:00Z"),
+        ("?startDate=0001-01-01T00:00:00%2B01:00", "startDate: expected a date like 2026-01-31T12:00:00Z"),
         ("?messageId=7", "messageId: expected an id"),
         ("?chatId=%00", "chatId: the character NUL is not allowed"),
         ("?chatType=%00", "chatType: the character NUL is not allowed"),

@@ -1,0 +1,144 @@
+"""The API against its own description: whatever is sent, the answer is one that the document tells of."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import pytest
+import schemathesis
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import CheckFunction, negative_data_rejection
+from schemathesis.core.result import Ok
+
+from tests.platform import Platform
+from tests.predictions import drawing
+
+Operation = schemathesis.APIOperation[Any, Any, Any, Any]
+Call = Case[Any]
+
+EXAMPLES = 15  # of each operation, well-formed and malformed each
+
+CONFIG: dict[str, Any] = {
+    "generation": {"with-security-parameters": False, "allow-extra-parameters": False, "allow-x00": False},
+    # What a call meets, and no description can foretell: another revision, a flow that cannot run.
+    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "304", 404, 412, 422]}},
+}
+SMALL = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)
+GRAPHS = st.fixed_dictionaries({"nodes": st.lists(SMALL, max_size=2)}, optional={"viewport": st.none()})
+# Texts that must hold JSON are generated as such: that they must is for words to say.
+JSON_TEXTS = {
+    "flowData": GRAPHS.map(lambda graph: json.dumps({"edges": [], **graph})),
+    "chatbotConfig": SMALL.map(json.dumps),
+    "apiConfig": SMALL.map(json.dumps),
+}
+
+
+def describe(document: dict[str, Any]) -> dict[str, Operation]:
+    """The operations by name."""
+    for name, texts in JSON_TEXTS.items():
+        schemathesis.openapi.format(name, texts)
+    for schema in document["components"]["schemas"].values():
+        for name in JSON_TEXTS.keys() & schema.get("properties", {}).keys():
+            schema["properties"][name]["format"] = name
+    config = schemathesis.Config.from_dict(CONFIG)
+    found = schemathesis.openapi.from_dict(document, config=config).get_all_operations()
+    return {result.ok().label: result.ok() for result in found if isinstance(result, Ok)}
+
+
+# The library has no types.
+DOCUMENT = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+OPERATIONS = describe(copy.deepcopy(DOCUMENT))
+MODES = pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+
+
+class Things:
+    """What is there to be asked for; calls that change or delete a flow get one of their own."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._flow_id = self._new_flow()
+        answer = platform.call("POST", f"/api/v1/prediction/{self._flow_id}", {"question": "Hi"})
+        self._execution_id = str(answer.json()["executionId"])
+
+    def _new_flow(self) -> str:
+        graph = drawing.agentflow(self._platform.model.url)
+        created = self._platform.call("POST", "/api/v1/agentflows", {"name": "Fuzzed", "flowData": graph})
+        flow_id = str(created.json()["id"])
+        self._platform.call("PUT", f"/api/v1/agentflows/{flow_id}", {"deployed": True})
+        return flow_id
+
+    def point(self, case: Call) -> None:
+        """Give the case ids of things that are there."""
+        changes = case.operation.method in ("put", "delete") and "flows/" in case.operation.path
+        present: dict[str, Callable[[], str]] = {
+            "chatflow_id": self._new_flow if changes else lambda: self._flow_id,
+            "execution_id": lambda: self._execution_id,
+            "raw_key": lambda: self._platform.api_key,
+        }
+        for name in present.keys() & case.path_parameters.keys():
+            case.path_parameters[name] = present[name]()
+
+
+@pytest.fixture(scope="module")
+def things(platform: Platform) -> Things:
+    return Things(platform)
+
+
+def drop_guesses(case: Call) -> None:
+    """Leave out what must fit to something else: keys and events that are there, files that are what they say."""
+    guesses = (
+        (case.body, "apikeyid"), (case.body, "uploads"), (case.body, "files"),
+        (case.headers, "Last-Event-ID"), (case.query, "lastEventId"),
+    )  # fmt: skip
+    for part, name in guesses:
+        if isinstance(part, MutableMapping):
+            part.pop(name, None)
+
+
+def unjudged(case: Call) -> list[CheckFunction]:
+    """Whether the malformed is refused is not asked where all that can be sent is text, and empty text is nothing."""
+    query = case.query or {}
+    has_empty = any(value in ("", [""], [], {}) for value in query.values())
+    is_form = case.media_type == "multipart/form-data"
+    return [negative_data_rejection] if has_empty or is_form or query.keys() & {"keyonly", "chatType"} else []
+
+
+def exchange(label: str, mode: GenerationMode, platform: Platform, prepare: Callable[[Call], None]) -> None:
+    """Send what the operation's description allows, or what it does not, and hold the answer against it."""
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=OPERATIONS[label].as_strategy(generation_mode=mode))
+    def send(case: Call) -> None:
+        if mode is GenerationMode.POSITIVE:
+            drop_guesses(case)
+        prepare(case)
+        headers = {"Authorization": f"Bearer {platform.api_key}"}
+        case.call_and_validate(base_url=platform.url, headers=headers, excluded_checks=unjudged(case))
+
+    send()
+
+
+def test_the_platform_serves_this_document(platform: Platform) -> None:
+    assert platform.call("GET", "/api/v1/openapi.json", key=None).json() == json.loads(json.dumps(DOCUMENT))
+
+
+@MODES
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_any_call_is_answered_as_described(label: str, mode: GenerationMode, platform: Platform) -> None:
+    exchange(label, mode, platform, lambda case: None)
+
+
+@MODES
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if "{" in label])
+def test_a_call_for_what_is_there_is_answered_as_described(
+    label: str, mode: GenerationMode, platform: Platform, things: Things
+) -> None:
+    exchange(label, mode, platform, things.point)
