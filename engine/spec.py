@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.providers.base import Message, Usage
@@ -64,6 +65,18 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """An optional dependency: its name in `pip install forjinn[name]`, and a module that only it brings."""
+
+    name: str
+    module: str
+
+    @property
+    def is_installed(self) -> bool:
+        return find_spec(self.module) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """A node type. `name` is what exported flows carry: never rename one, raise its version."""
 
@@ -80,6 +93,7 @@ class NodeSpec:
     # component: builds a value for others (a model, a memory); ending: a chain or agent that a classic flow may end in;
     # step, start: AgentFlow v2; note: never runs
     is_decision: bool = False  # only the output handles in NodeResult.taken are followed
+    extra: Extra | None = None  # what has to be installed besides
 
     def param(self, name: str) -> Param | None:
         return next((p for p in self.params if p.name == name), None)

@@ -14,7 +14,7 @@ from engine.nodes import values
 from engine.nodes.model_vendors import STREAMING, TEMPERATURE, TOP_P
 from engine.providers.base import ChatModel
 from engine.providers.retrying import Retrying
-from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+from engine.spec import Extra, Inputs, NodeResult, NodeSpec, NodeType, Param
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -33,7 +33,7 @@ CHAT = NodeSpec(
     base_classes=("ChatAnthropic", "ChatAnthropicMessages", "BaseChatModel", "BaseLanguageModel", "Runnable"),
     help="Anthropic's chat models.",
     params=(
-        Param("credential", "credential", "Connect Credential", optional=True),
+        Param("credential", "credential", "Connect Credential"),
         Param("cache", "BaseCache", "Cache", optional=True),
         Param("modelName", "asyncOptions", "Model Name", default=MODEL, help="Anthropic's name for it."),
         TEMPERATURE,
@@ -50,6 +50,7 @@ CHAT = NodeSpec(
     ),
     credentials=("anthropicApi",),
     role="component",
+    extra=Extra("anthropic", "langchain_anthropic"),
 )
 
 

@@ -43,7 +43,8 @@ class Vendor:
         )
 
     def _params(self) -> tuple[Param, ...]:
-        connect = (Param("credential", "credential", "Connect Credential", optional=True),) if self.credential else ()
+        credential = Param("credential", "credential", "Connect Credential", optional=not self.needs_key)
+        connect = (credential,) if self.credential else ()
         base_url = Param(
             self.url_param,
             "string",

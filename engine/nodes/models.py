@@ -28,7 +28,7 @@ AZURE = NodeSpec(
     base_classes=("AzureChatOpenAI", "BaseChatModel", "BaseLanguageModel", "Runnable"),
     help="OpenAI's chat models as deployed on Azure.",
     params=(
-        Param("credential", "credential", "Connect Credential", optional=True),
+        Param("credential", "credential", "Connect Credential"),
         Param("cache", "BaseCache", "Cache", optional=True),
         Param("modelName", "asyncOptions", "Model Name", help="Tells reasoning models from others."),
         TEMPERATURE,

@@ -45,7 +45,8 @@ class Search:
 
     @property
     def spec(self) -> NodeSpec:
-        connect = (Param("credential", "credential", "Connect Credential", optional=True),) if self.credential else ()
+        credential = Param("credential", "credential", "Connect Credential", optional=not self.secrets)
+        connect = (credential,) if self.credential else ()
         where = () if self.url else (Param("apiBase", "string", "Base URL", help="Address of the instance."),)
         return NodeSpec(
             name=self.name,
