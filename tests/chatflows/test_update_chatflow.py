@@ -110,3 +110,26 @@ def test_of_two_editors_the_second_is_told(api: Api, workspace: Workspace) -> No
     second = api.put(f"/chatflows/{chatflow.pk}", {"name": "Second"}, If_Match=etag)
 
     assert (first.status_code, second.status_code) == (200, 412)
+
+
+def test_a_version_is_never_changed(workspace: Workspace) -> None:
+    version = ChatflowVersion.objects.get(chatflow=make_chatflow(workspace))
+    version.flow_data = OTHER_GRAPH
+
+    with pytest.raises(AssertionError, match="a version is never changed"):
+        version.save()
+
+    version.refresh_from_db()
+    assert version.flow_data == EMPTY_GRAPH
+
+
+def test_every_version_can_still_be_read_and_names_its_author(api: Api, workspace: Workspace) -> None:
+    chatflow = make_chatflow(workspace)
+    texts = [EMPTY_GRAPH, OTHER_GRAPH, EMPTY_GRAPH]
+
+    for text in texts[1:]:
+        api.put(f"/chatflows/{chatflow.pk}", {"flowData": text})
+
+    versions = ChatflowVersion.objects.filter(chatflow=chatflow).order_by("number")
+    assert [(version.number, version.flow_data) for version in versions] == list(enumerate(texts, start=1))
+    assert [version.author for version in versions] == ["factory", "ci", "ci"]
