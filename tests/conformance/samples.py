@@ -51,6 +51,8 @@ def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
             return [text_tool("shout", "Shouts.", shout)]
         case "asyncOptions" if param.name.endswith("Model"):
             return "fakeChat"
+        case "credential":
+            return CREDENTIAL
         case "string" if "url" in param.name.lower() or "basepath" in param.name.lower() or param.name == "apiBase":
             return "http://127.0.0.1:1"
         case _ if param.is_anchor:
