@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.providers.base import Message
+from engine.providers.base import Message, VectorIndex
+from engine.vectors import Shelf
 
 if TYPE_CHECKING:
     from engine.flow import Node
@@ -41,6 +42,14 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+class VectorTables(Protocol):
+    """Where the host itself keeps embedded documents, those of the flow's workspace alone."""
+
+    def table(self, collection: str) -> VectorIndex:
+        """The collection of this name; it comes into being with its first row."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What the host lends to one run."""
@@ -51,6 +60,8 @@ class World:
     clock: Clock
     random: Random
     variables: Mapping[str, str] = field(default_factory=dict)
+    vectors: VectorTables | None = None  # None: this host keeps none
+    shelf: Shelf = field(default_factory=Shelf)  # one a process: what in-memory stores hold from run to run
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,36 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A document as an index keeps it."""
+
+    id: str
+    vector: Sequence[float]
+    document: Document
+
+
+class VectorIndex(Protocol):
+    """Where vectors are kept: one collection in one database. It knows nothing of embedding models."""
+
+    async def upsert(self, rows: Sequence[Row]) -> None:
+        """Keep the rows; one whose id is known replaces it. Creates the collection if the vendor wants that."""
+        ...
+
+    async def query(
+        self, vector: Sequence[float], *, top_k: int, where: Mapping[str, Any] | None, with_vectors: bool
+    ) -> list[Found]:
+        """The nearest rows, best first.
+
+        `where` is a filter on metadata in the index's own language; every index takes {"key": value}.
+        """
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Forget rows; unknown ids are no error."""
+        ...
+
+
 @runtime_checkable
 class VectorStore(Protocol):
     """One collection of documents, found by likeness of meaning."""
@@ -169,7 +199,7 @@ class VectorStore(Protocol):
     async def search(
         self, query: str, *, top_k: int, where: Mapping[str, Any] | None = None, with_vectors: bool = False
     ) -> list[Found]:
-        """The `top_k` documents most like the query, best first. `where`: what metadata must be equal to."""
+        """The `top_k` documents most like the query, best first. `where`: see `VectorIndex.query`."""
         ...
 
     async def delete(self, ids: Sequence[str]) -> None:
