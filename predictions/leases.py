@@ -81,6 +81,8 @@ class Lease:
                 )
                 pause_s = BEAT_S
             except psycopg.Error as exc:
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError from exc  # psycopg says its own error instead
                 pause_s = RETRY_S
                 logger.warning("lease not renewed", extra={"error": type(exc).__name__})
                 if self._connection is not None:

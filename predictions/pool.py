@@ -64,6 +64,9 @@ async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
         finally:
             await pool.putconn(connection)
     except (OperationalError, PoolTimeout) as exc:
+        # psycopg ends the statement of a task that is cancelled, and says that instead of the cancellation.
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise asyncio.CancelledError from exc
         raise DatabaseAway(str(exc)) from exc
 
 

@@ -71,7 +71,7 @@ run_pip() {
 
 install_with_uv() {
   run_pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements-uv.lock &&
-    .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes "$lock"
+    .venv/bin/uv pip sync --compile-bytecode --quiet --python .venv/bin/python --require-hashes "$lock"
 }
 
 # --no-deps: the lock is complete, and names packages that ours override away.

@@ -1,8 +1,8 @@
 // Asks a flow with the published npm client: node predict.mjs URL KEY FLOW QUESTION stream|whole. Prints JSON.
-import { FlowiseClient } from "flowise-sdk";
+import sdk from "flowise-sdk";
 
 const [baseUrl, apiKey, chatflowId, question, mode] = process.argv.slice(2);
-const client = new FlowiseClient({ baseUrl, apiKey });
+const client = new sdk.FlowiseClient({ baseUrl, apiKey });
 const answer = await client.createPrediction({ chatflowId, question, streaming: mode === "stream" });
 
 if (mode === "stream") {

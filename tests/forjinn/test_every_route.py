@@ -22,7 +22,13 @@ OPEN = {
 }
 OWN_DOORS = ("/admin/", "/static/")
 # Calls for public flows decide by the flow; with an id of no flow they answer 400 or 404.
-BY_FLOW = ("/api/v1/prediction/", "/api/v1/chatflows-streaming/", "/api/v1/public-chatbotConfig/", "/chat/")
+BY_FLOW = (
+    "/api/v1/prediction/",
+    "/api/v1/chatflows-streaming/",
+    "/api/v1/public-chatbotConfig/",
+    "/api/v1/executions/{execution_id}/stream",
+    "/chat/",
+)
 
 
 def routes(patterns: Sequence[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
