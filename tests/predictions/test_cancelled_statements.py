@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, cast
 
 import pytest
@@ -20,10 +21,8 @@ class HidingPool:
 
     async def getconn(self, timeout: float) -> Any:
         self.is_asked.set()
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await self.is_away.wait()
-        except asyncio.CancelledError:
-            pass
         raise OperationalError("the connection is closed")
 
 
