@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.providers.base import Message, VectorIndex
+from engine.errors import NodeInputError
+from engine.providers.base import Message, Usage, VectorIndex
 from engine.vectors import Shelf
 
 if TYPE_CHECKING:
-    from engine.flow import Node
+    from engine.flow import Flow, Node
     from engine.http import HttpClient
     from engine.spec import NodeResult
 
@@ -42,6 +43,46 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PreviousRun:
+    """What the session's last run of this flow ended with: its state, and the form that it knew."""
+
+    state: Mapping[str, Any] = field(default_factory=dict)
+    form: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def no_previous_run() -> PreviousRun | None:
+    """Where nothing ran before."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class CalledFlow:
+    """A saved flow that another one runs. `world` is its own: it has another conversation with this session."""
+
+    id: str
+    name: str
+    version: str  # differs whenever the graph does
+    flow: Flow
+    world: World
+
+
+class FlowSource(Protocol):
+    """The other flows of the flow's workspace."""
+
+    async def load(self, flow_id: str) -> CalledFlow:
+        """Raises NodeInputError if there is no such flow in the workspace, FlowError if it cannot be read."""
+        ...
+
+
+class NoFlows:
+    """Where a flow stands alone."""
+
+    async def load(self, flow_id: str) -> CalledFlow:
+        """See `FlowSource.load`."""
+        raise NodeInputError(f"Flow {flow_id!r} cannot be called from here: save both flows in one workspace.")
+
+
 class VectorTables(Protocol):
     """Where the host itself keeps embedded documents, those of the flow's workspace alone."""
 
@@ -60,6 +101,8 @@ class World:
     clock: Clock
     random: Random
     variables: Mapping[str, str] = field(default_factory=dict)
+    flows: FlowSource = field(default_factory=NoFlows)
+    previous: Callable[[], Awaitable[PreviousRun | None]] = no_previous_run  # asked by few flows, and only when needed
     vectors: VectorTables | None = None  # None: this host keeps none
     shelf: Shelf = field(default_factory=Shelf)  # one a process: what in-memory stores hold from run to run
 
@@ -79,6 +122,57 @@ class RunRequest:
     attachment: str = ""  # text of fully uploaded files: {{ file_attachment }}
     webhook: Mapping[str, Any] = field(default_factory=dict)  # body, headers and query of the trigger: {{ $webhook }}
     iteration: Mapping[str, Any] | None = None  # in a block: value, index, isFirst, isLast: {{ $iteration }}
+    state: Mapping[str, Any] = field(default_factory=dict)  # goes before what the start node says the state holds
+    callers: tuple[str, ...] = ()  # ids of the flows that called this one, the outermost first
+
+
+@dataclass(frozen=True, slots=True)
+class InnerPause:
+    """An inner run waits for a person; `snapshot` lets it go on."""
+
+    text: str
+    action: Mapping[str, Any]
+    snapshot: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InnerRun:
+    """How a run inside a run ended."""
+
+    text: str
+    json: Any = None  # instead of a text, from classic flows that end in an output parser
+    error: str = ""  # why it failed; empty if it did not
+    pause: InnerPause | None = None
+    output: Mapping[str, Any] = field(default_factory=dict)  # of the node that ran last
+    outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of all its nodes, the latest of each
+    state: Mapping[str, Any] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+class InnerRuns(Protocol):
+    """Runs that a node starts inside its own. They count against the limits of the outermost run."""
+
+    async def block(self, iteration: Mapping[str, Any], state: Mapping[str, Any]) -> InnerRun:
+        """Run the nodes that stand inside this one, once, with an item and a state.
+
+        Of several at once those that were started earlier are heard first. Raises NodeInputError if nothing stands
+        inside this node, RunLimitExceeded.
+        """
+        ...
+
+    async def flow(
+        self,
+        called: CalledFlow,
+        request: RunRequest,
+        *,
+        snapshot: Mapping[str, Any] | None = None,
+        answer: Mapping[str, Any] | None = None,
+    ) -> InnerRun:
+        """Run another flow, of which nothing is heard; with a `snapshot` it goes on from there, with the answer.
+
+        Raises FlowError if it cannot run, ValueError for a snapshot that is not of it, RunLimitExceeded.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -98,8 +192,10 @@ class NodeContext:
     emit_tools_used: Callable[[Sequence[Mapping[str, Any]]], None]
     build: Callable[[str, Mapping[str, Any]], Awaitable[NodeResult]]  # a component by name: a v2 node's model, tool ...
     resolve: Callable[[Any], Any]  # {{ references }} in a value, with this node's scope
+    inner: InnerRuns
     runs: int = 0  # how often this node has already run in this run
     answer: Mapping[str, Any] | None = None  # a human's, if the run was paused at this node
+    kept: Any = None  # what the node kept of itself when it paused: see `Pause.kept`
 
     @property
     def streams(self) -> bool:

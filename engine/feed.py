@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 from engine.events import Event
+
+
+class Sink(Protocol):
+    """Where a run's events go."""
+
+    def put(self, kind: type[Event], *fields: Any) -> None:
+        """Take the next event of that class; its fields but `seq` are given."""
+        ...
 
 
 class Feed:

@@ -48,8 +48,9 @@ class Flow:
 
     kind: Kind
     nodes: Mapping[str, Node]  # in the order of the file
-    graph: Graph
+    graph: Graph  # of the nodes that stand in no iteration
     uses_variables: bool  # it refers to the workspace's variables
+    blocks: Mapping[str, Graph] = field(default_factory=dict)  # of the nodes inside each iteration, by its id
     plan: Plan | None = None  # kept here by `plan_for`, so that a hot run plans nothing
 
     @property
@@ -64,10 +65,36 @@ class Flow:
         return self.graph.sources[node_id]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What is drawn, whether or not it makes a flow: for checks that tell all that is wrong, not the first of it."""
+
+    nodes: Mapping[str, Node]  # in the order of the file, without notes
+    edges: tuple[Edge, ...]  # those that have both ends
+    loose: tuple[Edge, ...]  # those that lack one
+    unasked: Mapping[str, frozenset[str]]  # params that each exported node itself lets be empty: optional or hidden
+
+
+def read_drawing(text: str | bytes) -> Drawing:
+    """The nodes and edges in the editor's JSON text. Raises FlowError for text that holds no such thing."""
+    raw = _read(text)
+    nodes = {node.id: node for node in map(_node, raw["nodes"]) if node.name not in NOTES}
+    notes = {str(n.get("id")) for n in raw["nodes"]} - nodes.keys()
+    drawn = [edge for edge in map(_edge, raw["edges"]) if not {edge.source, edge.target} & notes]
+    whole = [edge for edge in drawn if {edge.source, edge.target} <= nodes.keys()]
+    return Drawing(
+        nodes,
+        tuple(whole),
+        tuple(edge for edge in drawn if edge not in whole),
+        {str(n["id"]): _unasked(n["data"]) for n in raw["nodes"]},
+    )
+
+
 def parse_flow(text: str | bytes) -> Flow:
     """The flow in the editor's JSON text. Sticky notes are dropped, connections that lack one side are completed.
 
-    Raises FlowError for text that is no graph, dangling edges, cycles, and a start that is missing or not unique.
+    Raises FlowError for text that is no graph, dangling edges, cycles, a start that is missing or not unique, and
+    edges across the border of an iteration.
     """
     raw = _read(text)
     nodes = {node.id: node for node in map(_node, raw["nodes"]) if node.name not in NOTES}
@@ -78,13 +105,17 @@ def parse_flow(text: str | bytes) -> Flow:
     if kind == "CHATFLOW":
         edges = _add_missing_edges(edges, nodes)
         nodes = _add_missing_inputs(edges, nodes, _lists(raw["nodes"]))
-    outside = [node.id for node in nodes.values() if not node.parent]
-    graph = Graph.of(outside, [e for e in edges if not (nodes[e.source].parent or nodes[e.target].parent)])
+    graphs = _graphs(edges, nodes)
+    graph = graphs.pop("")
     if kind != "MULTIAGENT":
-        _check_cycles(graph, nodes, kind)
+        for part in (graph, *graphs.values()):
+            _check_cycles(part, nodes, kind)
     if kind == "AGENTFLOW":
         _check_start(graph, nodes)
-    return Flow(kind, nodes, graph, uses_variables="$vars" in (text if isinstance(text, str) else text.decode()))
+        for parent, block in graphs.items():
+            _check_block(parent, block, nodes)
+    uses_variables = "$vars" in (text if isinstance(text, str) else text.decode())
+    return Flow(kind, nodes, graph, uses_variables, graphs)
 
 
 def _read(text: str | bytes) -> Mapping[str, Any]:
@@ -128,6 +159,29 @@ def _node(raw: Mapping[str, Any]) -> Node:
     )
 
 
+def _unasked(data: Mapping[str, Any]) -> frozenset[str]:
+    inputs = _object(data, "inputs")
+    return frozenset(
+        str(param.get("name"))
+        for param in (*_items(data, "inputParams"), *_items(data, "inputAnchors"))
+        if param.get("optional") or not _is_shown(param, inputs)
+    )
+
+
+def _is_shown(param: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+    """`show` and `hide` name values of other inputs; `display` is what the editor made of them when it saved."""
+    shown, hidden = _object(param, "show"), _object(param, "hide")
+    return (
+        param.get("display") is not False
+        and all(_is_one_of(inputs.get(name), values) for name, values in shown.items())
+        and not any(_is_one_of(inputs.get(name), values) for name, values in hidden.items())
+    )
+
+
+def _is_one_of(value: Any, values: Any) -> bool:
+    return value in (values if isinstance(values, list) else [values])
+
+
 def _kind(nodes: Iterable[Node]) -> Kind:
     if any(node.name.endswith("Agentflow") for node in nodes):
         return "AGENTFLOW"
@@ -136,8 +190,8 @@ def _kind(nodes: Iterable[Node]) -> Kind:
 
 def _edges(raw: Sequence[Mapping[str, Any]], nodes: Mapping[str, Node], notes: set[str]) -> list[Edge]:
     edges: list[Edge] = []
-    for item in raw:
-        source, target = str(item.get("source") or ""), str(item.get("target") or "")
+    for edge in map(_edge, raw):
+        source, target = edge.source, edge.target
         if source in notes or target in notes:
             continue
         for end in (source, target):
@@ -146,10 +200,13 @@ def _edges(raw: Sequence[Mapping[str, Any]], nodes: Mapping[str, Node], notes: s
                     f"An edge from {source or 'nowhere'} to {target or 'nowhere'} hangs loose: there is no node "
                     f"{end!r}. Delete the edge or draw it again."
                 )
-        edges.append(
-            Edge(source, target, _output_of(item.get("sourceHandle")), _input_of(item.get("targetHandle"), target))
-        )
+        edges.append(edge)
     return list(dict.fromkeys(edges))
+
+
+def _edge(raw: Mapping[str, Any]) -> Edge:
+    source, target = str(raw.get("source") or ""), str(raw.get("target") or "")
+    return Edge(source, target, _output_of(raw.get("sourceHandle")), _input_of(raw.get("targetHandle"), target))
 
 
 def _output_of(handle: Any) -> str:
@@ -211,6 +268,35 @@ def _lists(raw: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
         )
         for node in raw
     }
+
+
+def _graphs(edges: Iterable[Edge], nodes: Mapping[str, Node]) -> dict[str, Graph]:
+    """The graph of the nodes that stand in no iteration, by "", and that of each iteration, by its id."""
+    inside: dict[str, list[Edge]] = {"": [], **{node.parent: [] for node in nodes.values()}}
+    for edge in edges:
+        source, target = nodes[edge.source], nodes[edge.target]
+        if source.parent != target.parent:
+            raise FlowError(
+                f"The edge from {source.label} ({source.id}) to {target.label} ({target.id}) crosses the border of an "
+                "iteration: connect the iteration itself instead."
+            )
+        inside[source.parent].append(edge)
+    return {
+        parent: Graph.of([node.id for node in nodes.values() if node.parent == parent], within)
+        for parent, within in inside.items()
+    }
+
+
+def _check_block(parent: str, block: Graph, nodes: Mapping[str, Node]) -> None:
+    first = nodes[block.ids[0]]
+    if parent not in nodes:
+        raise FlowError(f"{first.label} ({first.id}) stands in the iteration {parent!r}, which is not in the flow.")
+    if len(block.roots) > 1:
+        labels = ", ".join(f"{nodes[node_id].label} ({node_id})" for node_id in block.roots)
+        raise FlowError(
+            f"Multiple starting nodes are not allowed: inside {nodes[parent].label} ({parent}), {labels} have no "
+            "incoming edge; connect or delete all but one."
+        )
 
 
 def _check_cycles(graph: Graph, nodes: Mapping[str, Node], kind: Kind) -> None:

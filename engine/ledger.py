@@ -21,7 +21,7 @@ from engine.events import (
 from engine.graph import Edge
 from engine.retry import ERROR_HANDLE
 from engine.spec import NodeResult, Pause
-from engine.state import snapshot
+from engine.state import asked, snapshot
 from engine.templating import Late, as_text
 from engine.trace import Status, make_entry
 from engine.turn import Outcome, Running, Turn
@@ -116,6 +116,8 @@ class Ledger:
             }
         state.messages += result.messages
         state.usage += result.usage
+        state.outputs |= result.inner
+        state.executions = self._running.budget.executions
 
     def _advance(self, turn: Turn, result: NodeResult, output: Mapping[str, Any], choice: scheduler.Choice) -> None:
         state, node = self._state, turn.step.node
@@ -130,7 +132,7 @@ class Ledger:
             if output.get("ephemeralMemory"):
                 state.is_forgetful, state.past = True, ()
         if node.id == state.paused_at:
-            state.paused_at, self._running.answer = "", None
+            state.paused_at, state.kept, self._running.answer = "", None, None
         if result.jump_to is not None:
             self._jump(node.id, result.jump_to)
             return
@@ -176,9 +178,10 @@ class Ledger:
 
     def _pause(self, turn: Turn, pause: Pause) -> None:
         """The node stays at the head of the queue: it is asked again when the run goes on."""
-        self._state.paused_at = turn.step.node.id
+        self._state.paused_at, self._state.kept = turn.step.node.id, pause.kept
         self.is_over = True
-        self._feed.put(RunPaused, pause.text, pause.action, snapshot(self._state))
+        saved = {**snapshot(self._state), "asked": asked(self._running.request)}
+        self._feed.put(RunPaused, pause.text, pause.action, saved)
 
 
 def classic_answer(output: Mapping[str, Any], value: Any) -> tuple[str, Any]:
@@ -197,4 +200,7 @@ def _is_taken(edge: Edge, result: NodeResult) -> bool:
 
 
 def _no_target(node_id: str) -> NodeInputError:
-    return NodeInputError(f"It loops back to {node_id!r}, which is not in the flow: choose a node to go back to.")
+    return NodeInputError(
+        f"It loops back to {node_id!r}, which is not in the flow, or not in the same iteration: choose a node to go "
+        "back to."
+    )

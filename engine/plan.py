@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.errors import FlowError, MissingTypes, NodeInputError
@@ -68,6 +68,7 @@ class Plan:
     memory_type: str = ""  # label of a classic flow's memory node
     reads_history: bool = False
     has_company: bool = False  # some steps may run ahead of their turn
+    blocks: Mapping[str, Plan] = field(default_factory=dict)  # what runs inside steps, by their ids
 
 
 def plan_for(flow: Flow, registry: Registry) -> Plan:
@@ -88,22 +89,29 @@ def _plan_agentflow(flow: Flow, registry: Registry) -> Plan:
         raise FlowError(
             "Multi-agent and sequential graphs of the first generation cannot run here: use an AgentFlow v2."
         )
+    return _part(flow, registry, flow.graph)
+
+
+def _part(flow: Flow, registry: Registry, graph: Graph) -> Plan:
+    """The plan of the whole flow, or of what stands inside one of its iterations."""
+    blocks = {n: _part(flow, registry, flow.blocks[n]) for n in graph.ids if n in flow.blocks}
     steps = {
-        node_id: _agentflow_step(flow.nodes[node_id], registry, is_last=_is_last(node_id, flow.graph))
-        for node_id in flow.graph.ids
+        node_id: _agentflow_step(flow.nodes[node_id], registry, blocks.get(node_id), is_last=_is_last(node_id, graph))
+        for node_id in graph.ids
     }
     return Plan(
         flow,
         registry,
-        flow.graph,
+        graph,
         steps,
-        flow.graph.roots,
-        reads_history=any(_reads_history(step) for step in steps.values()),
+        graph.roots,
+        reads_history=any(map(_reads_history, steps.values())) or any(block.reads_history for block in blocks.values()),
         has_company=any(step.may_run_ahead for step in steps.values()),
+        blocks=blocks,
     )
 
 
-def _agentflow_step(node: Node, registry: Registry, *, is_last: bool) -> Step:
+def _agentflow_step(node: Node, registry: Registry, block: Plan | None, *, is_last: bool) -> Step:
     node_type = _type(node, registry)
     accepted = _accepted(node, node_type.spec)
     inputs = {
@@ -112,7 +120,14 @@ def _agentflow_step(node: Node, registry: Registry, *, is_last: bool) -> Step:
         else value
         for name, value in with_defaults(node_type.spec, node.inputs).items()
     }
-    return _step(node, node_type, inputs, registry, is_last=is_last)
+    if node.parent and node_type.may_pause is not None and node_type.may_pause(node.inputs):
+        raise FlowError(
+            f"{node.label} ({node.id}) would wait for a person, which nothing inside an iteration can: place it "
+            "outside."
+        )
+    step = _step(node, node_type, inputs, registry, is_last=is_last)
+    inner = block.steps.values() if block else ()
+    return replace(step, reads=step.reads.union(*(inside.reads for inside in inner))) if inner else step
 
 
 def _is_last(node_id: str, graph: Graph) -> bool:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from engine.budget import Budget
 from engine.context import RunRequest, World
 from engine.errors import RunLimitExceeded
 from engine.events import Event, RunStarted
+from engine.feed import Feed
 from engine.flow import Flow
 from engine.ledger import Ledger
 from engine.plan import Plan, plan_for
 from engine.registry import Registry
-from engine.state import RunState, restore
+from engine.state import RunState, asked_again, restore
 from engine.turn import Outcome, Running, Turn
 
 
@@ -78,12 +80,19 @@ def run_flow(
     """
     plan = plan_for(flow, registry)
     if resume is None:
-        state, answer = RunState(queue=deque(plan.first), form=request.form), None
+        state, answer = RunState(queue=deque(plan.first), form=request.form, values=dict(request.state)), None
     else:
         state, answer = _restored(resume.snapshot, plan), resume.answer
-    limits = limits or Limits()
-    running = Running(plan, request, world, state, bytes_left=limits.output_bytes, answer=answer)
-    return _Run(running, limits, commands or Commands()).events()
+        request = asked_again(request, resume.snapshot["asked"])
+    limits, commands = limits or Limits(), commands or Commands()
+
+    async def work(inner: Running) -> None:
+        await _Run(inner, commands).work_inside()
+
+    feed = Feed()
+    budget = Budget(limits.executions, limits.output_bytes, state.executions)
+    run = _Run(Running(plan, request, world, state, budget, work, answer, feed), commands)
+    return _events(run, feed, limits.wall_s)
 
 
 def _restored(saved: Mapping[str, Any], plan: Plan) -> RunState:
@@ -93,69 +102,77 @@ def _restored(saved: Mapping[str, Any], plan: Plan) -> RunState:
     return state
 
 
-class _Run:
-    """The loop over the nodes of one run."""
+async def _events(run: _Run, feed: Feed, wall_s: float) -> AsyncGenerator[Event, None]:
+    task = asyncio.create_task(_drive(run, feed, wall_s))
+    try:
+        while events := await feed.read():
+            for event in events:
+                yield event
+        await task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
 
-    def __init__(self, running: Running, limits: Limits, commands: Commands) -> None:
+
+async def _drive(run: _Run, feed: Feed, wall_s: float) -> None:
+    try:
+        async with asyncio.timeout(wall_s) as deadline:
+            with run.commands.reaching(deadline):
+                await run.work()
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        run.interrupt(RunLimitExceeded(f"The run took longer than {wall_s:g} seconds and was ended."))
+    finally:
+        feed.close()
+
+
+class _Run:
+    """The loop over the nodes of one run, or of one inside it."""
+
+    def __init__(self, running: Running, commands: Commands) -> None:
+        self.commands = commands
         self._running = running
         self._plan = running.plan
         self._state = running.state
-        self._feed = running.feed
         self._ledger = Ledger(running)
-        self._limits = limits
-        self._commands = commands
         self._turn: Turn | None = None  # the one that is due
         self._ahead: dict[str, tuple[Turn, asyncio.Task[Outcome]]] = {}  # those that run before they are due
-        self._is_loaded = not self._plan.reads_history
+        self._is_loaded = running.has_past or not self._plan.reads_history
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        task = asyncio.create_task(self._drive())
-        try:
-            while events := await self._feed.read():
-                for event in events:
-                    yield event
-            await task
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait([task])
-
-    async def _drive(self) -> None:
-        self._feed.put(RunStarted, self._plan.flow.kind)
-        try:
-            async with asyncio.timeout(self._limits.wall_s) as deadline:
-                with self._commands.reaching(deadline):
-                    await self._work()
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            self._interrupt()
-        finally:
-            self._feed.close()
-
-    async def _work(self) -> None:
+    async def work(self) -> None:
+        """Run to the end. Cancelling it ends it without a last event: `interrupt` puts that."""
+        self._running.feed.put(RunStarted, self._plan.flow.kind)
         try:
             await self._loop()
         finally:
             await self._drop_ahead()
 
+    async def work_inside(self) -> None:
+        """Run to the end as part of another run."""
+        try:
+            await self.work()
+        except asyncio.CancelledError:
+            if self._turn is not None:
+                self._ledger.break_off(self._turn, None)
+            raise
+
     async def _loop(self) -> None:
         queue = self._state.queue
         while queue and not self._ledger.is_over:
-            if self._commands.is_stopped:
+            if self.commands.is_stopped:
                 self._ledger.stop()
-            elif self._state.executions >= self._limits.executions:
-                self._ledger.fail(
-                    RunLimitExceeded(
-                        f"Maximum iteration limit reached: a run may execute {self._limits.executions} nodes. "
-                        "Check what ends its loops."
-                    )
-                )
-            else:
-                await self._load_history(queue[0])
-                if self._plan.has_company:
-                    self._start_ahead()
-                self._ledger.commit(*await self._take_turn(queue[0]))
+                return
+            try:
+                self._running.budget.execute()
+            except RunLimitExceeded as exc:
+                self._ledger.fail(exc)
+                return
+            await self._load_history(queue[0])
+            if self._plan.has_company:
+                self._start_ahead()
+            self._ledger.commit(*await self._take_turn(queue[0]))
         if not self._ledger.is_over:
             self._ledger.finish()
 
@@ -195,14 +212,13 @@ class _Run:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _interrupt(self) -> None:
+    def interrupt(self, late: RunLimitExceeded) -> None:
         """The deadline passed, or was brought forward by an order to stop."""
         if self._ledger.is_over:
             return
-        late = RunLimitExceeded(f"The run took longer than {self._limits.wall_s:g} seconds and was ended.")
         if self._turn is not None:
-            self._ledger.break_off(self._turn, None if self._commands.is_stopped else late)
-        if self._commands.is_stopped:
+            self._ledger.break_off(self._turn, None if self.commands.is_stopped else late)
+        if self.commands.is_stopped:
             self._ledger.stop()
         else:
             self._ledger.fail(late)

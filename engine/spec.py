@@ -101,10 +101,14 @@ class NodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Asks the runner to stop here until somebody answers; `action` is shown to them as it is."""
+    """Asks the runner to stop here until somebody answers; `action` is shown to them as it is.
+
+    `kept` is plain JSON that the node wants back when it is asked again, in `NodeContext.kept`.
+    """
 
     text: str
     action: Mapping[str, Any]
+    kept: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class NodeResult:
     taken: frozenset[int] | None = None  # a decision's outcome: the output indexes that are followed
     jump_to: str | None = None  # a loop: run that node again, whatever its joins say
     pause: Pause | None = None
+    inner: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # outputs of nodes inside it, for references
 
 
 NodeRun = Callable[["NodeContext", Inputs], Awaitable[NodeResult]]
@@ -140,3 +145,5 @@ class NodeType:
     is_independent: Callable[[Inputs], bool] | None = None
     # Raises NodeInputError for inputs (not yet resolved) with which the node cannot run here, before anything runs.
     check: Callable[[Inputs], None] | None = None
+    # Whether a node with these inputs (not yet resolved) may wait for a person: then it cannot stand in an iteration.
+    may_pause: Callable[[Inputs], bool] | None = None

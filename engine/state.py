@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from engine.context import RunRequest
 from engine.providers.base import Message, ToolCall, Usage
 
 SNAPSHOT_VERSION = 1
@@ -28,17 +29,28 @@ class RunState:
     last_loop: str = ""  # the loop node that jumped last
     is_forgetful: bool = False  # the stored conversation is not to be seen
     usage: Usage = field(default_factory=Usage)
+    executions: int = 0  # of nodes, those of inner runs included
     paused_at: str = ""  # the node that waits for a human
+    kept: Any = None  # what that node wants back: see `engine.spec.Pause`
     # Not part of a snapshot: loaded or built again.
     past: Sequence[Message] = ()  # stored messages of the session
     instances: dict[str, Any] = field(default_factory=dict)  # what the edges of a classic graph carry
 
-    @property
-    def executions(self) -> int:
-        return sum(self.runs.values())
 
-
-PLAIN = ("values", "form", "outputs", "last_output", "runs", "jumps", "last_loop", "is_forgetful", "paused_at")
+PLAIN = (
+    "values",
+    "form",
+    "outputs",
+    "last_output",
+    "runs",
+    "jumps",
+    "last_loop",
+    "is_forgetful",
+    "executions",
+    "paused_at",
+    "kept",
+)
+ASKED = ("question", "attachment", "webhook", "images")  # the parts of a request that a run goes on with
 
 
 def snapshot(state: RunState) -> dict[str, Any]:
@@ -72,9 +84,25 @@ def restore(saved: Mapping[str, Any]) -> RunState:
     )
 
 
+def asked(request: RunRequest) -> dict[str, Any]:
+    """What a run was asked, as plain JSON. (Its form is part of its state.)"""
+    return {
+        **{name: getattr(request, name) for name in ASKED},
+        "history": [message_to_json(message) for message in request.history],
+    }
+
+
+def asked_again(request: RunRequest, saved: Mapping[str, Any]) -> RunRequest:
+    """The request that a paused run goes on with: what it was asked at first, by whoever goes on with it."""
+    history = tuple(message_from_json(message) for message in saved["history"])
+    first = {name: saved[name] for name in ASKED}
+    return replace(request, **{**first, "images": tuple(saved["images"]), "history": history})
+
+
 def message_to_json(message: Message) -> dict[str, Any]:
-    """Only what is set, as traces show it."""
-    return {name: value for name, value in asdict(message).items() if value or name == "content"}
+    """Only what is set, as traces show it, and nothing in a vendor's own form."""
+    plain = asdict(replace(message, original=None))
+    return {name: value for name, value in plain.items() if value or name == "content"}
 
 
 def message_from_json(saved: Mapping[str, Any]) -> Message:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
+from engine.budget import Budget
 from engine.context import NodeContext, RunRequest, World
-from engine.errors import EngineError, NodeError, NodeInputError, RunLimitExceeded
+from engine.errors import EngineError, NodeError, NodeInputError
 from engine.events import (
     Event,
     NodeStarted,
@@ -20,8 +21,9 @@ from engine.events import (
     ToolsCalled,
     ToolsUsed,
 )
-from engine.feed import Feed
+from engine.feed import Feed, Sink
 from engine.flow import Node
+from engine.inner import Inner
 from engine.plan import Plan, Step, resolved_config
 from engine.retry import NONE, tried
 from engine.scope import AgentflowScope, ClassicScope
@@ -41,16 +43,12 @@ class Running:
     request: RunRequest
     world: World
     state: RunState
-    bytes_left: int  # of output; see `Limits.output_bytes`
+    budget: Budget
+    work: Callable[[Running], Awaitable[None]]  # runs an inner run to its end
     answer: Mapping[str, Any] | None = None
-    feed: Feed = field(default_factory=Feed)
+    feed: Sink = field(default_factory=Feed)
     said: list[str] = field(default_factory=list)  # tokens that have been emitted
-
-    def spend(self, size: int) -> None:
-        """Raises RunLimitExceeded when the run has put out more than it may."""
-        self.bytes_left -= size
-        if self.bytes_left < 0:
-            raise RunLimitExceeded("The run put out more than it may: let its nodes answer more briefly, or end loops.")
+    has_past: bool = False  # the stored conversation is in the state already
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,10 @@ class Turn:
             emit_tools_used=self._use_tools,
             build=self._build,
             resolve=self._resolve,
+            inner=Inner(run, node, self._emit),
             runs=state.runs.get(node.id, 0),
             answer=run.answer if node.id == state.paused_at else None,
+            kept=state.kept if node.id == state.paused_at else None,
         )
 
     def begin(self) -> None:
@@ -126,7 +126,7 @@ class Turn:
             self._inputs = self.step.inputs(self._scope)
             result = await self._take(self._inputs)
             if result.output:
-                self._run.spend(len(orjson.dumps(result.output)))
+                self._run.budget.spend(len(orjson.dumps(result.output)))
         except EngineError as exc:
             return self._outcome(NodeResult(), exc)
         except asyncio.CancelledError as exc:
@@ -188,23 +188,23 @@ class Turn:
             self._kept.append((kind, fields))
 
     def _release(self, kind: type[Event], fields: tuple[Any, ...]) -> None:
-        self._run.feed.put(kind, self.step.node.id, *fields)
+        self._run.feed.put(kind, *fields)
         if kind is TokenEmitted:
-            self._run.said.append(fields[0])
+            self._run.said.append(fields[1])
 
     def _say(self, text: str) -> None:
-        self._run.spend(len(text))
-        self._emit(TokenEmitted, text)
+        self._run.budget.spend(len(text))
+        self._emit(TokenEmitted, self.step.node.id, text)
 
     def _think(self, text: str, duration_s: float | None) -> None:
-        self._run.spend(len(text))
-        self._emit(ThinkingEmitted, text, duration_s)
+        self._run.budget.spend(len(text))
+        self._emit(ThinkingEmitted, self.step.node.id, text, duration_s)
 
     def _call_tools(self, calls: Sequence[Mapping[str, Any]]) -> None:
-        self._emit(ToolsCalled, tuple(calls))
+        self._emit(ToolsCalled, self.step.node.id, tuple(calls))
 
     def _use_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
-        self._emit(ToolsUsed, tuple(tools))
+        self._emit(ToolsUsed, self.step.node.id, tuple(tools))
 
     def _resolve(self, value: Any) -> Any:
         return resolve(compile_value(value, _classic_text if self._run.plan.ending else agentflow_text), self._scope)

@@ -121,6 +121,7 @@ class NodeWorld:
             emit_tools_used=lambda tools: self.seen.used.append([dict(tool) for tool in tools]),
             build=self._build,
             resolve=lambda value: value,
+            inner=cast(Any, None),
         )
 
     async def _build(self, name: str, inputs: Mapping[str, Any]) -> NodeResult:

@@ -134,6 +134,7 @@ async def test_a_jump_to_nowhere_is_an_error_that_names_it(board: Board) -> None
 
     assert isinstance(events[-1], RunFailed)
     assert error_of(events).error == (
-        "It loops back to 'gone_0', which is not in the flow: choose a node to go back to."
+        "It loops back to 'gone_0', which is not in the flow, or not in the same iteration: choose a node to go back "
+        "to."
     )
     assert error_of(events).node_id == "loop"
