@@ -148,8 +148,15 @@ def service_url(platform: Platform, role: str) -> str:
 
 def wait_steady(platform: Platform, *, for_s: float) -> None:
     """Until the connections of the web process have been up for so long."""
-    with psycopg.connect(service_url(platform, "postgres"), autocommit=True) as connection:
-        wait_for(lambda: connection.execute(STEADY, [for_s]).fetchone() == (True,), "steady connections")
+
+    def are_steady() -> bool:
+        try:
+            with psycopg.connect(service_url(platform, "postgres")) as connection:
+                return connection.execute(STEADY, [for_s]).fetchone() == (True,)
+        except psycopg.OperationalError:
+            return False
+
+    wait_for(are_steady, "steady connections")
 
 
 def wait_for_log(platform: Platform, name: str, text: str) -> None:

@@ -22,10 +22,11 @@ def crash_of_all(platform: Platform) -> None:
 
 def crash_of_one_session(platform: Platform) -> None:
     """PostgreSQL then ends all the others, too, but not itself."""
-    with psycopg.connect(service_url(platform, "postgres")) as connection:
-        os.kill(connection.info.backend_pid, CRASH)
+    url = service_url(platform, "postgres")
+    with psycopg.connect(url) as crashed, psycopg.connect(url) as witness:
+        os.kill(crashed.info.backend_pid, CRASH)
         with pytest.raises(psycopg.OperationalError):
-            connection.execute("SELECT pg_sleep(60)")
+            witness.execute("SELECT pg_sleep(60)")
 
 
 @pytest.mark.parametrize("how", [FAST_STOP, CRASH])
