@@ -13,7 +13,7 @@ TraceEntry = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     seq: int
-    kind: str  # "CHATFLOW" or "AGENTFLOW": which of the two graph kinds runs
+    kind: str  # which kind of graph runs: see `engine.flow.Kind`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,19 @@ class ToolsUsed:
     seq: int
     node_id: str
     tools: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReasoned:
+    """All steps of a multi-agent run so far: {agentName, messages, next?, instructions?, usedTools?, state?, ...} each.
+
+    `next_agent` is the title of the agent that a supervisor has just chosen.
+    """
+
+    seq: int
+    node_id: str
+    steps: Sequence[Mapping[str, Any]]
+    next_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +155,7 @@ Event = (
     | ThinkingEmitted
     | ToolsCalled
     | ToolsUsed
+    | AgentReasoned
     | UsageReported
     | NodeFinished
     | NodeSkipped

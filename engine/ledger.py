@@ -9,6 +9,7 @@ from typing import Any
 from engine import scheduler
 from engine.errors import EngineError, NodeError, NodeInputError, RunLimitExceeded
 from engine.events import (
+    AgentReasoned,
     NodeFailed,
     NodeFinished,
     NodeSkipped,
@@ -20,7 +21,7 @@ from engine.events import (
 )
 from engine.graph import Edge
 from engine.retry import ERROR_HANDLE
-from engine.spec import NodeResult, Pause
+from engine.spec import Append, NodeResult, Pause
 from engine.state import asked, snapshot
 from engine.templating import Late, as_text
 from engine.trace import Status, make_entry
@@ -50,6 +51,9 @@ class Ledger:
         self._take_in(result)
         if result.usage.total_tokens:
             self._feed.put(UsageReported, turn.step.node.id, result.usage.input_tokens, result.usage.output_tokens)
+        if result.reasoning is not None:
+            self._state.reasoning.append(result.reasoning)
+            self._feed.put(AgentReasoned, turn.step.node.id, tuple(self._state.reasoning), result.next_agent)
         output = outcome.output()
         if result.pause is not None:
             self._emit_finished(turn, outcome, output, "STOPPED")
@@ -111,9 +115,7 @@ class Ledger:
         state = self._state
         if result.state:
             said = as_text(result.output.get("content", ""))
-            state.values |= {
-                key: value.finish(said) if isinstance(value, Late) else value for key, value in result.state.items()
-            }
+            state.values |= {key: _updated(state.values.get(key), value, said) for key, value in result.state.items()}
         state.messages += result.messages
         state.usage += result.usage
         state.outputs |= result.inner
@@ -197,6 +199,12 @@ def _is_taken(edge: Edge, result: NodeResult) -> bool:
     if edge.output == ERROR_HANDLE:
         return False
     return result.taken is None or edge.index is None or edge.index in result.taken
+
+
+def _updated(held: Any, value: Any, said: str) -> Any:
+    if isinstance(value, Append):
+        return [*(held if isinstance(held, list) else ()), *value.items]
+    return value.finish(said) if isinstance(value, Late) else value
 
 
 def _no_target(node_id: str) -> NodeInputError:

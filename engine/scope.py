@@ -1,4 +1,4 @@
-"""What `{{ references }}` mean: one scope for each node run, for each of the two graph kinds."""
+"""What `{{ references }}` mean: one scope for each node run, a class of them for each kind of graph."""
 
 from __future__ import annotations
 
@@ -119,6 +119,16 @@ class ClassicScope(RunScope):
 
     def whole(self, reference: Reference, value: Any) -> Any:
         return value if reference.root not in READERS else as_text(value)
+
+
+class MultiagentScope(ClassicScope):
+    """References of a multi-agent graph: to what is connected to a node, and to what an agent said last."""
+
+    __slots__ = ()
+
+    def node(self, node_id: str, path: Path) -> Any:
+        value = super().node(node_id, path)
+        return take(self._state.outputs.get(node_id, {}), ("content",)) if value is MISSING else value
 
 
 def transcript(messages: Sequence[Message]) -> str:

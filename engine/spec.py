@@ -89,14 +89,21 @@ class NodeSpec:
     params: tuple[Param, ...] = ()
     outputs: tuple[str, ...] = ()  # selectable outputs of a classic node; the first is the default
     credentials: tuple[str, ...] = ()  # names of the credential kinds it takes
-    role: Literal["component", "ending", "step", "start", "note"] = "step"
+    role: Literal["component", "ending", "step", "start", "member", "note"] = "step"
     # component: builds a value for others (a model, a memory); ending: a chain or agent that a classic flow may end in;
-    # step, start: AgentFlow v2; note: never runs
+    # step, start: AgentFlow v2; member: takes turns in a multi-agent graph; note: never runs
     is_decision: bool = False  # only the output handles in NodeResult.taken are followed
     extra: Extra | None = None  # what has to be installed besides
 
     def param(self, name: str) -> Param | None:
         return next((p for p in self.params if p.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """A state update that goes behind what the state holds there, instead of replacing it."""
+
+    items: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,8 @@ class NodeResult:
     jump_to: str | None = None  # a loop: run that node again, whatever its joins say
     pause: Pause | None = None
     inner: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # outputs of nodes inside it, for references
+    reasoning: Mapping[str, Any] | None = None  # a step that `AgentReasoned` shows
+    next_agent: str = ""  # the title of the agent that it chose
 
 
 NodeRun = Callable[["NodeContext", Inputs], Awaitable[NodeResult]]

@@ -35,6 +35,7 @@ class RunState:
     # Not part of a snapshot: loaded or built again.
     past: Sequence[Message] = ()  # stored messages of the session
     instances: dict[str, Any] = field(default_factory=dict)  # what the edges of a classic graph carry
+    reasoning: list[Mapping[str, Any]] = field(default_factory=list)  # of a multi-agent graph, since it (re)started
 
 
 PLAIN = (
