@@ -104,6 +104,7 @@ def parse_flow(text: str | bytes) -> Flow:
     edges = _edges(raw["edges"], nodes, notes={str(n.get("id")) for n in raw["nodes"]} - nodes.keys())
     if kind == "CHATFLOW":
         edges = _add_missing_edges(edges, nodes)
+    if kind != "AGENTFLOW":
         nodes = _add_missing_inputs(edges, nodes, _lists(raw["nodes"]))
     graphs = _graphs(edges, nodes)
     graph = graphs.pop("")
