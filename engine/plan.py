@@ -9,6 +9,7 @@ from typing import Any
 from engine.errors import FlowError, MissingTypes, NodeInputError
 from engine.flow import Flow, Node
 from engine.graph import Graph
+from engine.multiagent import arrange
 from engine.registry import Registry
 from engine.retry import ERROR_HANDLE, Policy, read_policy
 from engine.scope import READERS, is_shared
@@ -45,6 +46,7 @@ class Step:
     is_last: bool
     reads: frozenset[str]  # nodes that its references name
     may_run_ahead: bool  # beside nodes that are ready before it
+    parts: tuple[Step, ...] = ()  # in a multi-agent graph, what has to be built before it runs, in this order
 
     @property
     def spec(self) -> NodeSpec:
@@ -65,10 +67,11 @@ class Plan:
     steps: Mapping[str, Step]
     first: tuple[str, ...]  # ready at the start, in this order
     ending: str = ""  # the node whose value is a classic flow's answer
-    memory_type: str = ""  # label of a classic flow's memory node
+    memory_type: str = ""  # label of the memory node
     reads_history: bool = False
     has_company: bool = False  # some steps may run ahead of their turn
     blocks: Mapping[str, Plan] = field(default_factory=dict)  # what runs inside steps, by their ids
+    most_executions: int | None = None  # of nodes, if the flow itself bounds them
 
 
 def plan_for(flow: Flow, registry: Registry) -> Plan:
@@ -78,17 +81,14 @@ def plan_for(flow: Flow, registry: Registry) -> Plan:
     lacks a connection that a node needs, or has a policy that makes no sense.
     """
     if flow.plan is None or flow.plan.registry is not registry:
-        flow.plan = _plan_classic(flow, registry) if flow.kind == "CHATFLOW" else _plan_agentflow(flow, registry)
+        plans = {"CHATFLOW": _plan_classic, "AGENTFLOW": _plan_agentflow, "MULTIAGENT": _plan_multiagent}
+        flow.plan = plans[flow.kind](flow, registry)
     return flow.plan
 
 
 def _plan_agentflow(flow: Flow, registry: Registry) -> Plan:
     components = [name for node in flow.nodes.values() for name in components_in(node.inputs)]
     _check_types([*(node.name for node in flow.nodes.values()), *components], registry)
-    if flow.kind == "MULTIAGENT":
-        raise FlowError(
-            "Multi-agent and sequential graphs of the first generation cannot run here: use an AgentFlow v2."
-        )
     return _part(flow, registry, flow.graph)
 
 
@@ -159,6 +159,35 @@ def _plan_classic(flow: Flow, registry: Registry) -> Plan:
         memory_type=flow.nodes[memories[0]].label if memories else "",
         reads_history=bool(memories) and reads_history,
         has_company=any(step.may_run_ahead for step in steps.values()),
+    )
+
+
+def _plan_multiagent(flow: Flow, registry: Registry) -> Plan:
+    """Agents take turns; what is connected to them is built when the first of them needs it."""
+    drawn = arrange(flow, registry)
+    needed = dict.fromkeys(part for parts in drawn.parts.values() for part in parts)
+    built = {n: _classic_step(flow.nodes[n], flow, registry, is_last=False) for n in needed}
+    steps = {
+        node.id: replace(
+            _classic_step(node, flow, registry, is_last=False),
+            parts=tuple(built[n] for n in drawn.parts[node.id]),
+            # Agents that stand side by side do not hear each other.
+            may_run_ahead=True,
+        )
+        for node in drawn.nodes.values()
+    }
+    return Plan(
+        flow,
+        registry,
+        drawn.graph,
+        steps,
+        (drawn.first,),
+        memory_type=drawn.memory_type,
+        reads_history=any(
+            is_history(found) for step in (*built.values(), *steps.values()) for found in _references(step)
+        ),
+        has_company=True,
+        most_executions=drawn.most_turns,
     )
 
 

@@ -90,7 +90,8 @@ def run_flow(
         await _Run(inner, commands).work_inside()
 
     feed = Feed()
-    budget = Budget(limits.executions, limits.output_bytes, state.executions)
+    most_executions = min(limits.executions, plan.most_executions or limits.executions)
+    budget = Budget(most_executions, limits.output_bytes, state.executions)
     run = _Run(Running(plan, request, world, state, budget, work, answer, feed), commands)
     return _events(run, feed, limits.wall_s)
 

@@ -131,6 +131,13 @@ class MultiagentScope(ClassicScope):
         return take(self._state.outputs.get(node_id, {}), ("content",)) if value is MISSING else value
 
 
+SCOPES: Mapping[str, type[RunScope]] = {
+    "CHATFLOW": ClassicScope,
+    "AGENTFLOW": AgentflowScope,
+    "MULTIAGENT": MultiagentScope,
+}
+
+
 def transcript(messages: Sequence[Message]) -> str:
     """A conversation as text."""
     return "\n".join(f"{SPEAKERS.get(m.role, m.role)}: {m.content}" for m in messages)

@@ -26,7 +26,7 @@ from engine.flow import Node
 from engine.inner import Inner
 from engine.plan import Plan, Step, resolved_config
 from engine.retry import NONE, tried
-from engine.scope import AgentflowScope, ClassicScope
+from engine.scope import SCOPES
 from engine.spec import NodeResult
 from engine.state import RunState
 from engine.templating import agentflow_text, classic_text, compile_value, resolve
@@ -86,7 +86,7 @@ class Turn:
         self._run = run
         self._started = (0.0, 0.0)  # since the epoch, and as a monotonic time
         self._inputs: Mapping[str, Any] = {}
-        self._scope = (ClassicScope if run.plan.ending else AgentflowScope)(run.request, run.world, run.state)
+        self._scope = SCOPES[run.plan.flow.kind](run.request, run.world, run.state)
         self._is_due = False
         self._kept: list[tuple[type[Event], tuple[Any, ...]]] = []
         state, node = run.state, step.node
@@ -123,6 +123,7 @@ class Turn:
         """Run the node. Never raises but for cancellation."""
         self._started = (self._run.world.clock.now(), self._run.world.clock.monotonic())
         try:
+            await self._build_parts()
             self._inputs = self.step.inputs(self._scope)
             result = await self._take(self._inputs)
             if result.output:
@@ -139,6 +140,19 @@ class Turn:
             # The border where nothing may be lost: a broken node type ends its own run and no other.
             return self._outcome(NodeResult(), self._broke(exc))
         return self._outcome(result)
+
+    async def _build_parts(self) -> None:
+        """Build what is connected to the node, each once a run."""
+        instances = self._run.state.instances
+        for part in self.step.parts:
+            if part.node.id in instances:
+                continue
+            try:
+                result = await part.type.run(replace(self._context, node=part.node), part.inputs(self._scope))
+            except NodeError as exc:
+                exc.within(part.node.label)
+                raise
+            instances.setdefault(part.node.id, result.value)
 
     def broken_off(self) -> Outcome:
         """The outcome of a turn that was cancelled."""
@@ -207,7 +221,10 @@ class Turn:
         self._emit(ToolsUsed, self.step.node.id, tuple(tools))
 
     def _resolve(self, value: Any) -> Any:
-        return resolve(compile_value(value, _classic_text if self._run.plan.ending else agentflow_text), self._scope)
+        return resolve(
+            compile_value(value, agentflow_text if self._run.plan.flow.kind == "AGENTFLOW" else _classic_text),
+            self._scope,
+        )
 
     async def _build(self, name: str, config: Mapping[str, Any]) -> NodeResult:
         node_type = self._run.plan.registry.get(name)

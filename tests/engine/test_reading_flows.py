@@ -225,13 +225,6 @@ def test_types_and_components_that_are_missing_are_all_named() -> None:
     )
 
 
-def test_graphs_of_the_first_generation_are_refused(board: Board) -> None:
-    flow = flow_of([node("a", "chain", category="Multi Agents")], [])
-
-    with pytest.raises(FlowError, match="first generation"):
-        plan_for(flow, board.registry())
-
-
 async def test_a_flow_is_planned_once_for_a_registry(board: Board) -> None:
     flow = board.agentflow("start -> end")
     registry = board.registry()
