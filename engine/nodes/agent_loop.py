@@ -89,7 +89,7 @@ async def _call_all(
         ctx.emit_tools_called(called)
     results = []
     for call in calls:
-        used, result = await _call(tools, call)
+        used, result = await call_tool(tools, call)
         run.used.append(used)
         results.append((call, result))
     if ctx.is_last:
@@ -97,8 +97,8 @@ async def _call_all(
     return results
 
 
-async def _call(tools: Tools, call: ToolCall) -> tuple[dict[str, Any], str]:
-    """The record of a call, and what the model is told."""
+async def call_tool(tools: Tools, call: ToolCall) -> tuple[dict[str, Any], str]:
+    """The record of a call, and what the model is told: also of an unknown tool, and of one that failed."""
     used: dict[str, Any] = {"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": ""}
     tool = tools.get(call.name)
     try:
