@@ -14,12 +14,11 @@ from chatflows.flowdata import read_graph
 from engine.context import RunRequest, World
 from engine.events import Event
 from engine.flow import parse_flow
-from engine.http import HttpClient
 from engine.providers.base import Message
 from engine.registry import load_registry
 from engine.runner import run_flow
 from workspaces.services import variable_values
-from workspaces.world import SystemClock, WorkspaceCredentials
+from workspaces.world import SystemClock, WorkspaceCredentials, open_http
 
 OPENAI_COMPATIBLE = "chatOpenAI"
 MODEL_PARAM = "Model"  # how the params of AgentFlow v2 end that choose a chat model
@@ -33,14 +32,14 @@ class NoHistory:
 
 
 async def try_flow(
-    flow_data: str, *, question: str, form: Mapping[str, Any], workspace_id: UUID | None
+    flow_data: str, *, question: str, form: Mapping[str, Any], workspace_id: UUID | None, model_url: str = ""
 ) -> AsyncIterator[Event]:
     """The events of one run. Credentials and variables are those of the workspace, if there is one.
 
-    Raises FlowError if the graph cannot run.
+    The server at `model_url` may be called wherever it is. Raises FlowError if the graph cannot run.
     """
     chat_id = str(uuid4())
-    async with HttpClient() as http:
+    async with open_http(model_url) as http:
         world = World(
             http=http,
             history=NoHistory(),

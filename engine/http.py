@@ -1,8 +1,14 @@
-"""The one way out: every request that a flow makes to another host goes through this client."""
+"""The one way out: every request that a flow makes to another host goes through this client.
+
+A host's name is looked up once for a connection, each address is judged by `engine.egress`, and only those that may be
+called are connected to: a name that means another address a moment later changes nothing. Redirects are followed here,
+so that each of their steps is judged like a first request.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,14 +17,20 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from engine.egress import Egress, not_public
 from engine.errors import NodeInputError, ProviderError
 
 MAX_BODY = 16 * 1024 * 1024  # bytes; what a caller takes in unless it asks for less
 CONNECT_S = 10.0
 KEEPALIVE_S = 30.0
 DRAIN_S = 0.05
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# What may go along to another host: any other header may hold a key.
+HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 
 Body = bytes | str | aiohttp.FormData | None
 
@@ -100,7 +112,10 @@ class HttpClient:
     It keeps no cookies: runs of different workspaces must not meet in a cookie jar.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, egress: Egress | None = None, *, resolver: AbstractResolver | None = None) -> None:
+        """Calls what `egress` lets through; without one, public hosts only. `resolver` replaces the system's."""
+        self.egress = egress or Egress()
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
@@ -131,8 +146,9 @@ class HttpClient:
     ) -> Answer:
         """Send it and read the whole answer; any status is an answer. `json`, if given, is sent instead of `body`.
 
-        Raises ProviderError if no whole answer came in `timeout_s` or it is longer than `limit` bytes, NodeInputError
-        for a URL that cannot be called.
+        At most five redirects are followed, none if `follow` is false; headers that may hold a key do not go along to
+        another host. Raises ProviderError if no whole answer came in `timeout_s` or it is longer than `limit` bytes,
+        NodeInputError for a URL that cannot or may not be called.
         """
         sent = dict(headers or {})
         if json is not None:
@@ -165,18 +181,96 @@ class HttpClient:
             finally:
                 response.close()  # when all was read, the connection has already gone back to the pool
 
+    async def check(self, url: str | URL) -> None:
+        """Look a URL's host up and judge it, for a vendor's package that will then call it with a client of its own.
+
+        Raises NodeInputError if it may not be called. That package looks the name up once more, and nobody judges that.
+        """
+        target = _parse(url)
+        self.egress.check(target)
+        with suppress(socket.gaierror):  # whoever calls it will hear that it does not exist
+            await self._checked_resolver().resolve(target.raw_host or "", target.port or 0, socket.AF_UNSPEC)
+
     async def _send(
         self, method: str, url: URL, headers: Mapping[str, str], body: Body, *, follow: bool
     ) -> aiohttp.ClientResponse:
         if self._session is None:
-            self._session = _new_session()
-        return await self._session.request(method, url, headers=headers, data=body, allow_redirects=follow)
+            self._session = _new_session(self._checked_resolver())
+        hop = _Hop(method, url, headers, body)
+        for _ in range(MAX_REDIRECTS + 1):
+            self.egress.check(hop.url)
+            response = await self._session.request(
+                hop.method, hop.url, headers=hop.headers, data=hop.body, allow_redirects=False
+            )
+            if not follow or response.status not in REDIRECTS or "Location" not in response.headers:
+                return response
+            response.close()
+            hop = hop.after(response)
+        raise ProviderError(f"{url.host} redirected more than {MAX_REDIRECTS} times.", retryable=False)
+
+    def _checked_resolver(self) -> AbstractResolver:
+        return _CheckedResolver(self.egress, self._resolver or aiohttp.ThreadedResolver())
 
 
-def _new_session() -> aiohttp.ClientSession:
+class _CheckedResolver(AbstractResolver):
+    """Finds the addresses of a name that may be called."""
+
+    def __init__(self, egress: Egress, resolver: AbstractResolver) -> None:
+        self._egress = egress
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        admitted = [place for place in found if self._egress.admits(host, port, place["host"])]
+        if found and not admitted:
+            raise NodeInputError(not_public(host, port))
+        return admitted
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """One request on the way along redirects."""
+
+    method: str
+    url: URL
+    headers: Mapping[str, str]
+    body: Body
+
+    def after(self, response: aiohttp.ClientResponse) -> _Hop:
+        """The request that an answer redirects to."""
+        url = _parse(self.url.join(_parse_location(response)))
+        turns_into_get = response.status == 303 or (response.status in (301, 302) and self.method == "POST")
+        method, body = ("GET", None) if turns_into_get and self.method != "HEAD" else (self.method, self.body)
+        if isinstance(body, aiohttp.FormData):
+            raise ProviderError(f"{self.url.host} redirected a form: give the address it is for.", retryable=False)
+        headers = self.headers
+        if not _is_same_host(self.url, url):
+            headers = {name: value for name, value in headers.items() if name.lower() in HARMLESS}
+        return _Hop(method, url, headers, body)
+
+
+def _parse_location(response: aiohttp.ClientResponse) -> URL:
+    try:
+        return URL(response.headers["Location"])
+    except ValueError as exc:
+        raise ProviderError(f"{response.url.host} redirected to where nobody can follow.", retryable=False) from exc
+
+
+def _is_same_host(url: URL, other: URL) -> bool:
+    """HTTPS on the same host is no other place, but HTTP after HTTPS is: there a key would be readable."""
+    is_upgrade = (url.scheme, other.scheme) == ("http", "https") and url.is_default_port() and other.is_default_port()
+    return url.raw_host == other.raw_host and (url.origin() == other.origin() or is_upgrade)
+
+
+def _new_session(resolver: AbstractResolver) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # How many calls run at once is for the flows' host to bound, not for the pool.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60, resolver=resolver),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
@@ -210,7 +304,7 @@ def _explained(url: URL, limit_s: float) -> Iterator[None]:
     except aiohttp.ClientConnectorError as exc:
         reason = exc.os_error.strerror or "no connection"
         raise ProviderError(f"Could not connect to {url.host}: {reason}.", retryable=True) from exc
-    except (aiohttp.InvalidURL, aiohttp.RedirectClientError, aiohttp.TooManyRedirects) as exc:
-        raise ProviderError(f"{url.host} redirected to where nobody can follow.", retryable=False) from exc
+    except aiohttp.InvalidURL as exc:
+        raise NodeInputError(f"{url.host} cannot be called: its address is not written as one.") from exc
     except (aiohttp.ClientError, OSError) as exc:
         raise ProviderError(f"The connection to {url.host} broke off.", retryable=True) from exc

@@ -9,6 +9,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from engine.egress import read_allowance
+
 WEAK = 32  # characters; what our own first start generates is longer
 
 
@@ -78,6 +80,19 @@ def check_hosts(**_: Any) -> list[CheckMessage]:
 
 
 @register
+def check_egress(**_: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"EGRESS_ALLOW names {entry!r}, which is no host, host:port or network.",
+            hint="Separate entries by commas: EGRESS_ALLOW=localhost:11434,models.internal,10.1.0.0/16.",
+            id="forjinn.E008",
+        )
+        for entry in settings.EGRESS_ALLOW
+        if not _is_allowance(entry)
+    ]
+
+
+@register
 def check_proxy(**_: Any) -> list[CheckMessage]:
     if not settings.PRODUCTION or settings.SECURE_PROXY_SSL_HEADER or settings.CSRF_TRUSTED_ORIGINS:
         return []
@@ -94,6 +109,14 @@ def _weakness(value: str) -> str:
     if not value:
         return "not set"
     return "too short" if len(value) < WEAK else ""
+
+
+def _is_allowance(entry: str) -> bool:
+    try:
+        read_allowance(entry)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -173,6 +173,9 @@ PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once 
 MEMORY_MAX_MESSAGES = env_int("MEMORY_MAX_MESSAGES", 200)  # the newest of a session that memory nodes may read
 STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished run's events can be replayed
 
+# Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.
+EGRESS_ALLOW = env_list("EGRESS_ALLOW")
+
 LOG_LEVEL = env_text("LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,

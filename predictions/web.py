@@ -22,6 +22,7 @@ from predictions.reaper import Reaper
 from predictions.redis import open_redis
 from predictions.store import NewRun, Store
 from predictions.watch import Hub
+from workspaces.world import open_http
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ async def startup() -> None:
         stack.push_async_callback(pool.close)
         redis = open_redis()
         stack.push_async_callback(redis.aclose)
-        http = HttpClient()
+        http = open_http()
         stack.push_async_callback(http.close)
         hub = Hub(redis, pool)
         stack.push_async_callback(hub.stop)

@@ -23,7 +23,6 @@ from celery.worker import state as celery_state
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from engine.http import HttpClient
 from engine.registry import load_registry
 from forjinn.core.records import listen
 from predictions.commands import read_commands, stopped_of
@@ -36,6 +35,7 @@ from predictions.redis import open_blocking, open_redis
 from predictions.runs import RunHost
 from predictions.store import Store
 from predictions.stream import EventPublisher
+from workspaces.world import open_http
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class HostProcess:
             lease = Lease()
             worker_id = await lease.take()
             stack.push_async_callback(lease.drop)
-            http = HttpClient()
+            http = open_http()
             stack.push_async_callback(http.close)
             publisher = EventPublisher(redis, retention_s=settings.STREAM_RETENTION_S)
             stack.push_async_callback(publisher.stop)

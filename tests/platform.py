@@ -85,6 +85,7 @@ class Platform:
             "FORJINN_VAR": str(var),
             "PORT": "0",
             "MODEL_URL": model.url,
+            "EGRESS_ALLOW": "127.0.0.1",  # where the tests' other servers listen
             **environment,
         }
         self.supervisor: subprocess.Popen[bytes] | None = None

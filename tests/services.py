@@ -28,6 +28,7 @@ FOREIGN = (
     "API_KEY_PEPPER",
     "CELERY_BROKER_URL",
     "CSRF_TRUSTED_ORIGINS",
+    "EGRESS_ALLOW",
     "ENCRYPTION_KEYS",
     "FORJINN_PRODUCTION",
     "FORJINN_VAR",
@@ -47,6 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     for name in FOREIGN:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
+    os.environ["EGRESS_ALLOW"] = "127.0.0.1"  # where the scripted servers listen
     var = _opened.enter_context(_scratch_folder())
     os.environ["FORJINN_VAR"] = str(var)
     if not _is_engine_only(early_config):

@@ -8,10 +8,21 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
+from yarl import URL
 
+from engine.egress import Egress
 from engine.errors import NodeInputError
+from engine.http import HttpClient
 from forjinn.core.errors import AppError
 from workspaces.services import open_credential
+
+
+def open_http(model_url: str = "") -> HttpClient:
+    """The client for what flows call: public hosts, what the administrator allows, the models at MODEL_URL and here."""
+    models = [URL(url) for url in (settings.MODEL_URL, model_url)]
+    hosts = [f"{url.host_subcomponent}:{url.port}" for url in models if url.host]
+    return HttpClient(Egress([*settings.EGRESS_ALLOW, *hosts]))
 
 
 class SystemClock:

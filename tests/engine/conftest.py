@@ -2,15 +2,18 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from engine.egress import Egress
 from engine.http import HttpClient
 from tests.engine.drawing import Board
 from tests.engine.node_world import NodeWorld
 from tests.model_server import ScriptedModel
 
+LOOPBACK = "127.0.0.1"  # where the tests' own servers listen
+
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    async with HttpClient() as client:
+    async with HttpClient(Egress([LOOPBACK])) as client:
         yield client
 
 

@@ -24,7 +24,7 @@ class Received:
 
 @dataclass
 class WebServer:
-    """Gives `answers` (status, text) in order, then `{}`."""
+    """Gives `answers` (status, text) in order, then `{}`; the text of a redirect is where it leads."""
 
     url: str = ""
     answers: deque[tuple[int, str]] = field(default_factory=deque)
@@ -35,7 +35,8 @@ class WebServer:
         body = await request.json() if request.body_exists else None
         self.received.append(Received(request.method, request.path, dict(request.query), headers, body))
         status, text = self.answers.popleft() if self.answers else (200, "{}")
-        return web.Response(status=status, text=text)
+        place = {"Location": text} if 300 <= status < 400 else {}
+        return web.Response(status=status, text=text, headers=place)
 
 
 @asynccontextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from argparse import ArgumentParser
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -87,17 +87,21 @@ class Command(BaseCommand):
         workspace_id = self._find_workspace(options["workspace"]).pk if options["workspace"] else None
         try:
             flow_data = read_flow_file(options["path"]).flow_data
-            if address := options["model_url"]:
-                flow_data = with_models_at(_model_url(address), flow_data)
-            asyncio.run(self._show(flow_data, options["question"], form, workspace_id))
+            model_url = _model_url(options["model_url"]) if options["model_url"] else ""
+            if model_url:
+                flow_data = with_models_at(model_url, flow_data)
+            events = try_flow(
+                flow_data, question=options["question"], form=form, workspace_id=workspace_id, model_url=model_url
+            )
+            asyncio.run(self._show(events))
         except AppError as exc:
             raise CommandError(exc.message) from exc
         except EngineError as exc:
             raise CommandError(exc.message) from exc
 
-    async def _show(self, flow_data: str, question: str, form: dict[str, str], workspace_id: UUID | None) -> None:
+    async def _show(self, events: AsyncIterator[Event]) -> None:
         said = ""
-        async for event in try_flow(flow_data, question=question, form=form, workspace_id=workspace_id):
+        async for event in events:
             if isinstance(event, TokenEmitted):
                 said += event.text
                 self.stdout.write(event.text, ending="")
