@@ -64,6 +64,12 @@ class Late(str):
         return values[0] if len(values) == 1 else "".join(as_text(value) for value in values)
 
 
+class Given(str):
+    """Text that a caller gave: what looks like a reference in it is text."""
+
+    __slots__ = ()
+
+
 class Compiled(Protocol):
     """An input that differs from run to run."""
 
@@ -134,7 +140,7 @@ def references_in(value: Any) -> Iterator[Reference]:
 def compile_value(value: Any, compile_text: CompileText) -> Any:
     """The value with its texts compiled, down to the last level; what holds no reference is left plain."""
     if isinstance(value, str):
-        return compile_text(value)
+        return value if isinstance(value, Given) else compile_text(value)
     if isinstance(value, list | tuple):
         items = tuple(compile_value(item, compile_text) for item in value)
         return Items(items) if any(isinstance(item, COMPILED) for item in items) else list(items)
