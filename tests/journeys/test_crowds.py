@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+from redis import Redis
+
+from predictions.watch import POLL_S
 from tests.journeys.stage import (
     WORDS,
     Stage,
@@ -10,6 +15,7 @@ from tests.journeys.stage import (
     read_until,
     second_web,
     second_worker,
+    service_url,
     text_of,
     wait_for,
 )
@@ -40,6 +46,32 @@ def test_a_client_that_leaves_takes_nothing_with_it(chat: Stage) -> None:
 
     assert not chat.model.hung_up.is_set()
     assert chat.messages(chat_id) == ["Count", WORDS]
+
+
+def test_a_client_that_leaves_is_followed_no_longer(chat: Stage) -> None:
+    chat.stall(after=3)
+    with chat.platform.stream(chat.flow_id, "Count") as stream:
+        read = read_until(iter(stream), "one two three")
+
+    with Redis.from_url(service_url(chat.platform, "valkey")) as redis:
+        with chat.platform.resume(execution_of(stream), after=read[0].id) as again:
+            read_until(iter(again), text_of(read)[len(text_of(read[:1])) :])
+            was_followed = not is_quiet(redis)
+        wait_for(lambda: is_quiet(redis), "the end of the looks at its stream")
+    chat.model.release()
+
+    assert was_followed
+
+
+def is_quiet(redis: Redis) -> bool:
+    """Whether no web process looks for news of a run."""
+    before = looks(redis)
+    time.sleep(3 * POLL_S)
+    return looks(redis) == before
+
+
+def looks(redis: Redis) -> int:
+    return int(redis.info("commandstats")["cmdstat_xread"]["calls"])
 
 
 def test_a_stop_reaches_a_run_from_any_web_process(chat: Stage) -> None:
