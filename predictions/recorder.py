@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -39,6 +39,7 @@ class Recorder:
         self._said: list[str] = []
         self._used_tools: list[Any] = []
         self._tokens = (0, 0)
+        self._warnings: list[str] = []
         self._ending: RunFinished | RunStopped | RunFailed | None = None
 
     def observe(self, event: Event) -> None:
@@ -58,6 +59,10 @@ class Recorder:
                 self._ending = event
             case _:
                 pass
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Tell the caller, beside the answer, what was not done as asked."""
+        self._warnings += warnings
 
     def fail(self, error: str, code: str) -> None:
         """End the run with an error of ours, not the engine's."""
@@ -126,6 +131,8 @@ class Recorder:
             output["memoryType"] = ending.memory_type
         if used := self._tools(ending):
             output["usedTools"] = used
+        if self._warnings:
+            output["warnings"] = self._warnings
         return output
 
     def _tools(self, ending: RunFinished | RunStopped | RunFailed) -> list[Any]:

@@ -22,6 +22,25 @@ from forjinn.core.errors import AppError
 
 MAX_ID = 255
 JSON_FIELDS = ("overrideConfig", "history", "uploads", "form", "humanInput", "action", "vars")
+# What a multipart body's fields mean; every other one is an override, as clients of file loaders send them.
+OWN_FIELDS = frozenset(
+    {
+        "action",
+        "chatId",
+        "chatflowId",
+        "files",
+        "form",
+        "history",
+        "humanInput",
+        "leadEmail",
+        "overrideConfig",
+        "question",
+        "sessionId",
+        "stopNodeId",
+        "streaming",
+        "uploads",
+    }
+)
 ROLES = ("userMessage", "apiMessage")
 SAME_TYPE = {"image/jpg": "image/jpeg"}  # what some clients write
 DATA_URI = re.compile(r"data:([^;,]*)[;,]")
@@ -38,7 +57,7 @@ class RequestInvalid(AppError):
 
 @dataclass(frozen=True, slots=True)
 class PredictionRequest:
-    """One prediction call, checked. `overrides` are the keys of overrideConfig besides sessionId."""
+    """One prediction call, checked. `overrides` is overrideConfig without sessionId, not yet held against any rules."""
 
     question: str
     chat_id: str
@@ -50,7 +69,7 @@ class PredictionRequest:
     images: Sequence[str] = ()
     attached: str = ""  # text of fully uploaded files, put before the question
     lead_email: str = ""
-    overrides: Sequence[str] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""
@@ -61,6 +80,7 @@ class PredictionRequest:
             "leadEmail": self.lead_email,
             "uploads": [{k: v for k, v in upload.items() if k != "data"} for upload in self.uploads],
             "fullQuestion": self.attached + self.question if self.attached else "",
+            "override": self.overrides,
         }
         return {key: value for key, value in kept.items() if value}
 
@@ -92,7 +112,7 @@ def read_request(request: HttpRequest) -> PredictionRequest:
         images=_images(uploads),
         attached="".join(f"<doc name='{u['name']}'>{u['data']}</doc>\n\n" for u in uploads if u["type"] == "file:full"),
         lead_email=_text(body, "leadEmail")[:254],
-        overrides=sorted(key for key in override if key != "sessionId"),
+        overrides={key: value for key, value in override.items() if key != "sessionId"},
     )
 
 
@@ -132,7 +152,14 @@ def _multipart(request: HttpRequest) -> Mapping[str, Any]:
             raise RequestInvalid(f"files: {file.name} is {kind or 'of no known type'}; this flow takes images only")
         data = f"data:{kind};base64,{base64.b64encode(file.read()).decode()}"
         uploads.append({"type": "file", "name": file.name, "mime": kind, "data": data})
-    return {**fields, "uploads": uploads}
+    return {**fields, "uploads": uploads, "overrideConfig": _override_fields(fields)}
+
+
+def _override_fields(fields: Mapping[str, Any]) -> Any:
+    """`overrideConfig`, and beside it the fields that are not the call's own."""
+    override = fields.get("overrideConfig") or {}
+    others = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
+    return {**others, **override} if isinstance(override, dict) else override
 
 
 def _parsed(name: str, text: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from engine.context import RunRequest, World
 from engine.errors import EngineError
 from engine.flow import Flow, parse_flow
 from engine.http import HttpClient
+from engine.overrides import Overrides, apply_overrides, with_overrides
 from engine.providers.base import Message
 from engine.registry import Registry
 from engine.runner import Commands, Limits, run_flow
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 CACHED_FLOWS = 512
 SETTLE_PATIENCE_S = 60.0  # a run whose answer is known waits this long for PostgreSQL to come back
 CLAIM_PATIENCE_S = 5.0  # an unclaimed run is found again by the reaper
+NOTHING = Overrides()
 
 
 class StoredHistory:
@@ -111,7 +113,10 @@ class RunHost:
         recorder = Recorder(run)
         try:
             flow = await self._flows.get(run.version_id)
-            world = await self._world(run, flow)
+            overrides = self._overrides(run, flow)
+            recorder.warn(overrides.warnings)
+            world = await self._world(run, flow, overrides.variables)
+            flow = with_overrides(flow, overrides)
             limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S)
             events = run_flow(flow, run_request(run), world, registry=self._registry, limits=limits, commands=commands)
             async for event in events:
@@ -140,15 +145,21 @@ class RunHost:
             logger.warning("run was taken over; its answer is dropped", extra={"execution_id": outcome.id})
         return settled
 
-    async def _world(self, run: ClaimedRun, flow: Flow) -> World:
-        needs_variables = flow.uses_variables
+    def _overrides(self, run: ClaimedRun, flow: Flow) -> Overrides:
+        asked = run.request.get("override")
+        if not asked:
+            return NOTHING
+        return apply_overrides(flow, asked, {"overrideConfig": run.request.get("overrideRules")}, self._registry)
+
+    async def _world(self, run: ClaimedRun, flow: Flow, given: Mapping[str, str]) -> World:
+        stored = await sync_to_async(variable_values)(run.workspace_id) if flow.uses_variables else {}
         return World(
             http=self._http,
             history=StoredHistory(self._store, run),
             credentials=WorkspaceCredentials(run.workspace_id),
             clock=self._clock,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
-            variables=await sync_to_async(variable_values)(run.workspace_id) if needs_variables else {},
+            variables={**stored, **given},
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from chatflows.records import FlowRecord
@@ -66,7 +66,7 @@ async def start_prediction(
         session_id=request.session_id,
         chat_type="EXTERNAL",
         question=request.question,
-        request=request.stored(),
+        request=_stored(request, flow),
         is_streaming=is_streaming,
         reply_to=process.hub.channel,
     )
@@ -76,6 +76,12 @@ async def start_prediction(
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached") from exc
     except DatabaseAway as exc:
         raise Unavailable("Predictions are unavailable for the moment: the database cannot be reached") from exc
+
+
+def _stored(request: PredictionRequest, flow: FlowRecord) -> dict[str, Any]:
+    """With overrides go the rules of this moment: a run that starts again later means the same."""
+    stored = request.stored()
+    return {**stored, "overrideRules": flow.api_config.get("overrideConfig")} if request.overrides else stored
 
 
 async def find_run(pool: Pool, *, execution_id: UUID, chatflow_id: UUID | None = None) -> FoundRun:

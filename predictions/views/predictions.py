@@ -120,10 +120,7 @@ def _answer(
         raise RunFailedError(settled["error"], settled["error_code"])
     body = dict(settled["output"] or {"text": "", "executionId": str(execution_id), "chatId": asked.chat_id})
     if settled["state"] == "CANCELLED":
-        body["warnings"] = [settled["error"]]
-    if asked.overrides:
-        ignored = ", ".join(asked.overrides)
-        body["warnings"] = [*body.get("warnings", []), f"overrideConfig: not enabled for this flow, ignored: {ignored}"]
+        body["warnings"] = [*body.get("warnings", ()), settled["error"]]
     return json_response(body)
 
 
