@@ -29,7 +29,7 @@ class Credentials(Protocol):
     """The secrets of the flow's workspace."""
 
     async def resolve(self, credential_id: str) -> Mapping[str, str]:
-        """Its fields in clear. Raises NodeInputError if there is no such credential in the workspace."""
+        """Its fields in clear, a `Secret` if it names hosts; NodeInputError if the workspace has no such credential."""
         ...
 
 

@@ -55,12 +55,32 @@ class Allowance:
         return self.name == name and bool(name) and self.port in (None, port)
 
 
+class HostList:
+    """Hosts, host:port pairs and networks that somebody named."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        """Raises ValueError for an entry that is none of the three."""
+        self._allowances = tuple(map(read_allowance, entries))
+
+    def names(self, host: str, port: int) -> bool:
+        """Whether the list has it: the host itself, or a network that its literal address is in."""
+        plain = _plain(host)
+        literal = read_address(plain)
+        if literal is not None:
+            return self.covers(literal, port)
+        return any(allowance.covers_name(plain, port) for allowance in self._allowances)
+
+    def covers(self, address: Address, port: int) -> bool:
+        """Whether an entry that is an address or a network has it."""
+        return any(allowance.covers_address(address, port) for allowance in self._allowances)
+
+
 class Egress:
     """The rules for one server's outgoing requests. Ports are not ruled: a public host may serve on any."""
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
-        """`allow`: hosts, host:port pairs or networks that are not public. Raises ValueError for anything else."""
-        self._allowances = tuple(map(read_allowance, allow))
+        """`allow`: what is not public and may be called, as in `HostList`. Raises ValueError for what is no entry."""
+        self.allowed = HostList(allow)
         self._refusal = functools.lru_cache(CACHED_VERDICTS)(self._find_refusal)
 
     def check(self, url: URL) -> None:
@@ -73,21 +93,10 @@ class Egress:
 
     def admits(self, name: str, port: int, address: str) -> bool:
         """Whether a connection to this address of a host of that name may be opened."""
-        if self.names(name, port):
+        if self.allowed.names(name, port):
             return True
         literal = read_address(address)
-        return literal is not None and (is_public(literal) or self._covers(literal, port))
-
-    def names(self, host: str, port: int) -> bool:
-        """Whether the administrator's list has it: the host itself, or a network that its literal address is in."""
-        plain = _plain(host)
-        literal = read_address(plain)
-        if literal is not None:
-            return self._covers(literal, port)
-        return any(allowance.covers_name(plain, port) for allowance in self._allowances)
-
-    def _covers(self, address: Address, port: int) -> bool:
-        return any(allowance.covers_address(address, port) for allowance in self._allowances)
+        return literal is not None and (is_public(literal) or self.allowed.covers(literal, port))
 
     def _find_refusal(self, scheme: str, host: str, port: int) -> str:
         if scheme not in SCHEMES or not host:
@@ -95,9 +104,9 @@ class Egress:
         plain = _plain(host)
         literal = read_address(plain)
         if literal is None:
-            refused = plain in METADATA_NAMES and not self.names(host, port)
+            refused = plain in METADATA_NAMES and not self.allowed.names(host, port)
             return not_public(host, port) if refused else ""
-        if not is_public(literal) and not self._covers(literal, port):
+        if not is_public(literal) and not self.allowed.covers(literal, port):
             return not_public(host, port)
         if isinstance(literal, IPv4Address) and host != str(literal):
             return f"{host!r} is an odd way to write an address: write {literal}."

@@ -264,7 +264,8 @@ def _parse_location(response: aiohttp.ClientResponse) -> URL:
 def _is_same_host(url: URL, other: URL) -> bool:
     """HTTPS on the same host is no other place, but HTTP after HTTPS is: there a key would be readable."""
     is_upgrade = (url.scheme, other.scheme) == ("http", "https") and url.is_default_port() and other.is_default_port()
-    return url.raw_host == other.raw_host and (url.origin() == other.origin() or is_upgrade)
+    is_same_service = (url.scheme, url.port) == (other.scheme, other.port)
+    return url.raw_host == other.raw_host and (is_same_service or is_upgrade)
 
 
 def _new_session(resolver: AbstractResolver) -> aiohttp.ClientSession:

@@ -72,7 +72,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
 
     class Meta:
         model = Credential
-        fields = ("workspace", "name", "kind")
+        fields = ("workspace", "name", "kind", "allowed_hosts")
 
     def clean_fields_in_clear(self) -> dict[str, str] | None:
         text = self.cleaned_data["fields_in_clear"]

@@ -8,9 +8,12 @@ from typing import Any, ClassVar, Self
 import orjson
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 
+from engine.egress import read_allowance
 from forjinn.core.crypto import seal, unseal
 from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
@@ -99,6 +102,12 @@ class Credential(WorkspaceScoped):
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=100)
     sealed = models.TextField(editable=False)
+    allowed_hosts = ArrayField(
+        models.CharField(max_length=260),
+        default=list,
+        blank=True,
+        help_text="Hosts that flows may send it to beside its vendor's own, comma-separated: models.example.org:8443.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -109,6 +118,14 @@ class Credential(WorkspaceScoped):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind})"
+
+    def clean(self) -> None:
+        super().clean()
+        for entry in self.allowed_hosts:
+            try:
+                read_allowance(entry)
+            except ValueError as exc:
+                raise ValidationError({"allowed_hosts": str(exc)}) from exc
 
     def close(self, fields: Mapping[str, str]) -> None:
         """Seal the fields; the row still has to be saved."""

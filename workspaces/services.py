@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from engine.credentials import Secret
+from forjinn.core.errors import BadRequest
 from workspaces.models import Credential, Membership, User, Variable, Workspace
 
 
@@ -24,9 +27,18 @@ def add_member(*, workspace: Workspace, user: User, role: Membership.Role) -> Me
     return membership
 
 
-def create_credential(*, workspace: Workspace, name: str, kind: str, fields: Mapping[str, str]) -> Credential:
-    """Seal a secret. It can be replaced and used, but never read back through an API."""
-    credential = Credential(workspace=workspace, name=name, kind=kind)
+def create_credential(
+    *, workspace: Workspace, name: str, kind: str, fields: Mapping[str, str], allowed_hosts: Sequence[str] = ()
+) -> Credential:
+    """Seal a secret. It can be replaced and used, but never read back through an API.
+
+    Flows send it to its vendor's hosts, and to those allowed here. Raises BadRequest for a host that is none.
+    """
+    credential = Credential(workspace=workspace, name=name, kind=kind, allowed_hosts=list(allowed_hosts))
+    try:
+        credential.clean()
+    except ValidationError as exc:
+        raise BadRequest(" ".join(exc.messages)) from exc
     credential.close(fields)
     credential.save()
     return credential
@@ -38,9 +50,10 @@ def set_variable(*, workspace: Workspace, name: str, value: str) -> Variable:
     return variable
 
 
-def open_credential(*, workspace_id: UUID, credential_id: str) -> Mapping[str, str]:
-    """A secret's fields in clear, for a run of its own workspace. Raises NotFound, SealBroken."""
-    return Credential.objects.get_for(workspace_id, pk=credential_id).open()
+def open_credential(*, workspace_id: UUID, credential_id: str) -> Secret:
+    """A secret in clear, for a run of its own workspace. Raises NotFound, SealBroken."""
+    credential = Credential.objects.get_for(workspace_id, pk=credential_id)
+    return Secret(credential.open(), credential.allowed_hosts)
 
 
 def variable_values(workspace_id: UUID) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from yarl import URL
 
+from engine.credentials import Secret
 from engine.egress import Egress
 from engine.errors import NodeInputError
 from engine.http import HttpClient
@@ -44,7 +44,7 @@ class WorkspaceCredentials:
     def __init__(self, workspace_id: UUID) -> None:
         self._workspace_id = workspace_id
 
-    async def resolve(self, credential_id: str) -> Mapping[str, str]:
+    async def resolve(self, credential_id: str) -> Secret:
         """See `engine.context.Credentials`."""
         try:
             return await sync_to_async(open_credential)(workspace_id=self._workspace_id, credential_id=credential_id)

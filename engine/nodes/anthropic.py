@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from engine.context import NodeContext
+from engine.credentials import check_destination
 from engine.errors import NodeError, NodeInputError
 from engine.nodes import values
 from engine.nodes.model_vendors import STREAMING, TEMPERATURE, TOP_P
@@ -60,7 +61,11 @@ async def run_chat(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     Raises NodeInputError if it needs a key and has none, NodeError if the extra is not installed.
     """
     base_url = values.text(inputs, "baseUrl", BASE_URL).rstrip("/")
-    key = (await values.credential(ctx, inputs)).get("anthropicApiKey", "")
+    if base_url != BASE_URL:
+        await ctx.world.http.check(base_url)  # its package calls it with a client of its own
+    fields = await values.credential(ctx, inputs)
+    check_destination(fields, base_url, own_url=BASE_URL, egress=ctx.world.http.egress)
+    key = fields.get("anthropicApiKey", "")
     if not key and base_url == BASE_URL:
         raise NodeInputError(
             "ChatAnthropic needs a credential: connect one of kind 'anthropicApi', or set 'baseUrl' to a server that "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.context import NodeContext
+from engine.credentials import check_destination
 from engine.errors import NodeInputError
 from engine.http import Patience
 from engine.nodes import values
@@ -49,7 +50,9 @@ def run_vendor(vendor: Vendor) -> NodeRun:
     async def run(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         """Configure the model; nothing is called yet. Raises NodeInputError if the vendor needs a key and has none."""
         base_url = _base_url(vendor, inputs)
-        key = (await values.credential(ctx, inputs)).get(vendor.key_field, "")
+        fields = await values.credential(ctx, inputs)
+        check_destination(fields, base_url, own_url=vendor.base_url, egress=ctx.world.http.egress)
+        key = fields.get(vendor.key_field, "")
         if not key and vendor.needs_key and base_url == vendor.base_url:
             raise NodeInputError(
                 f"{vendor.label} needs a credential: connect one of kind {vendor.credential!r}, or set "
@@ -72,14 +75,17 @@ async def run_azure(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     fields = await values.credential(ctx, inputs)
     key = fields.get("azureOpenAIApiKey", "")
     base_url = values.text(inputs, "basepath").rstrip("/")
-    if not base_url:
-        instance = fields.get("azureOpenAIApiInstanceName", "")
-        if not key or not AZURE_NAME.match(instance):
+    instance = fields.get("azureOpenAIApiInstanceName", "")
+    own_url = f"https://{instance}.openai.azure.com" if AZURE_NAME.match(instance) else ""
+    if base_url:
+        check_destination(fields, base_url, own_url=own_url, egress=ctx.world.http.egress)
+    else:
+        if not key or not own_url:
             raise NodeInputError(
                 "Azure ChatOpenAI needs a credential of kind 'azureOpenAIApi' with a key and an instance name, or a "
                 "'basepath' to a server that needs none."
             )
-        base_url = f"https://{instance}.openai.azure.com/openai/deployments"
+        base_url = f"{own_url}/openai/deployments"
     deployment = fields.get("azureOpenAIApiDeploymentName") or values.text(inputs, "modelName")
     version = fields.get("azureOpenAIApiVersion") or AZURE_VERSION
     endpoint = _endpoint(

@@ -10,6 +10,7 @@ import orjson
 from yarl import URL
 
 from engine.context import NodeContext
+from engine.credentials import check_destination
 from engine.errors import NodeInputError, ProviderError
 from engine.nodes import values
 from engine.providers.refusals import refusal
@@ -68,6 +69,7 @@ def run_search(search: Search) -> NodeRun:
         """Configure the tool; nothing is called yet, and without a credential it says so when it is used."""
         fields = await values.credential(ctx, inputs)
         url = search.url or f"{values.text(inputs, 'apiBase').rstrip('/')}/search"
+        check_destination(fields, url, own_url=search.url, egress=ctx.world.http.egress)
 
         async def find(query: str) -> str:
             if missing := [name for name in search.secrets if not fields.get(name)]:

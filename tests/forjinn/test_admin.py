@@ -169,6 +169,18 @@ def test_a_credentials_secret_is_never_shown(operator: Client, workspace: Worksp
     assert not any(SECRET[:12] in text for text in (listed, form, history))
 
 
+def test_a_credential_says_where_else_it_may_be_sent(operator: Client, workspace: Workspace) -> None:
+    path = f"/admin/workspaces/credential/{credential_of(workspace)}/change/"
+    form = {"name": "OpenAI", "kind": "openAIApi", "fields_in_clear": ""}
+
+    refused = operator.post(path, {**form, "allowed_hosts": "http://models.example.org"})
+    saved = operator.post(path, {**form, "allowed_hosts": "models.example.org:8443,10.1.0.0/16"})
+
+    assert "is no host" in refused.content.decode()
+    assert saved.status_code == 302, saved.content
+    assert Credential.objects.get().allowed_hosts == ["models.example.org:8443", "10.1.0.0/16"]
+
+
 def test_a_credential_saved_without_a_secret_keeps_it(operator: Client, workspace: Workspace) -> None:
     credential_id = credential_of(workspace)
 
