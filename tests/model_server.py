@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class ScriptedModel:
         self._loop = asyncio.new_event_loop()
         self._released = asyncio.Event()
         self._started = threading.Event()
+        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._thread = threading.Thread(target=self._serve, name="scripted-model", daemon=True)
 
     def __enter__(self) -> ScriptedModel:
@@ -120,6 +122,9 @@ class ScriptedModel:
             self._loop.run_forever()
         finally:
             self._loop.run_until_complete(runner.cleanup())
+            # A connection whose caller has not read everything would stay open for it.
+            for connection in self._connections:
+                connection.abort()
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
@@ -144,7 +149,10 @@ class ScriptedModel:
     async def _respond(self, http: web.Request, wire: Wire) -> web.StreamResponse:
         body = orjson.loads(await http.read())
         headers = {name.lower(): value for name, value in http.headers.items()}
-        peer = http.transport.get_extra_info("peername") if http.transport else None
+        peer = None
+        if http.transport is not None:  # the caller has not left meanwhile
+            self._connections.add(http.transport)
+            peer = http.transport.get_extra_info("peername")
         request = Request(http.path, headers, body, dict(http.query), peer)
         self.requests.append(request)
         given = self._replies.popleft() if self._replies else self._answer(request)

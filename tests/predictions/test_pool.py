@@ -28,7 +28,10 @@ async def cut_off(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Pool, 
 
 @contextlib.asynccontextmanager
 async def leading_to_postgres(port: int, host: str, target: int) -> AsyncIterator[None]:
+    forwarded: list[asyncio.Task[None] | None] = []
+
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        forwarded.append(asyncio.current_task())
         there_reader, there_writer = await asyncio.open_connection(host, target)
         await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
 
@@ -37,12 +40,14 @@ async def leading_to_postgres(port: int, host: str, target: int) -> AsyncIterato
         yield
     finally:
         server.close()
+        await asyncio.gather(*filter(None, forwarded))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while part := await reader.read(65536):
         writer.write(part)
     writer.close()
+    await writer.wait_closed()
 
 
 async def one(pool: Pool) -> int:
