@@ -10,13 +10,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import FlowError, MissingTypes
 from engine.flow import MULTI_AGENTS, Flow, Node, instances_in
 from engine.graph import Edge, Graph
-from engine.registry import Registry
 from engine.tools import tool_name
+
+if TYPE_CHECKING:
+    from engine.registry import Registry
 
 START, SUPERVISOR, WORKER = "seqStart", "supervisor", "worker"
 LOOP, END, TOOLS, LLM = "seqLoop", "seqEnd", "seqToolNode", "seqLLMNode"
@@ -66,6 +68,7 @@ def arrange(flow: Flow, registry: Registry) -> Arrangement:
         raise FlowError(f"The flow runs in a circle: {path}; use a Loop node to go back.")
     members = {n: members[n] for n in graph.ids}
     _check_ends(first, members)
+    _check_tools(members, graph)
     nodes, edges = _acquaint(first, members, graph, registry)
     return Arrangement(
         nodes,
@@ -142,6 +145,12 @@ def _check_ends(first: Node, members: Mapping[str, Node]) -> None:
         raise FlowError(f"{title_of(first)} ({first.id}) has nobody to work for it: connect a Worker to it.")
     if first.name == START and not names & {LOOP, END}:
         raise FlowError("The flow should have at least one End or Loop node: let each of its paths lead to one.")
+
+
+def _check_tools(members: Mapping[str, Node], graph: Graph) -> None:
+    for node in members.values():
+        if node.name == TOOLS and any(members[source].name != LLM for source in graph.sources[node.id]):
+            raise FlowError(f"{title_of(node)} ({node.id}) runs what an LLM Node calls: connect it behind one.")
 
 
 def _acquaint(
