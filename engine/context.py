@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import NodeInputError
 from engine.providers.base import Message, Usage, VectorIndex
+from engine.records import Records
 from engine.vectors import Shelf
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class World:
     flows: FlowSource = field(default_factory=NoFlows)
     previous: Callable[[], Awaitable[PreviousRun | None]] = no_previous_run  # asked by few flows, and only when needed
     vectors: VectorTables | None = None  # None: this host keeps none
+    records: Records | None = None  # likewise
     shelf: Shelf = field(default_factory=Shelf)  # one a process: what in-memory stores hold from run to run
 
 

@@ -156,3 +156,5 @@ class NodeType:
     check: Callable[[Inputs], None] | None = None
     # Whether a node with these inputs (not yet resolved) may wait for a person: then it cannot stand in an iteration.
     may_pause: Callable[[Inputs], bool] | None = None
+    # A vector store: what runs instead when the flow's documents are to be stored in it (`engine.upsert`).
+    upsert: NodeRun | None = None

@@ -19,6 +19,7 @@ from engine.providers.base import Document, Embedder, Found, Row, VectorIndex
 
 MOST_ROWS = 5000  # of an index in memory; to search more would keep the processor from everybody else
 MOST_INDEXES = 64  # of a process
+LONGEST_S = 3600.0  # then what they were read from is read again
 
 
 class EmbeddedStore:
@@ -94,18 +95,21 @@ class MemoryIndex:
 
 
 class Shelf:
-    """The in-memory indexes of a process, by the name of what they belong to; the longest unused one goes first."""
+    """The in-memory indexes of a process, by the name of what they hold; the longest unused one goes first."""
 
     def __init__(self) -> None:
-        self._indexes: OrderedDict[str, MemoryIndex] = OrderedDict()
+        self._indexes: OrderedDict[str, tuple[MemoryIndex, float]] = OrderedDict()
 
-    def find(self, key: str) -> MemoryIndex | None:
-        if key in self._indexes:
-            self._indexes.move_to_end(key)
-        return self._indexes.get(key)
+    def find(self, key: str, *, now: float) -> MemoryIndex | None:
+        """None if it is not there, or is older than LONGEST_S. `now` is monotonic time."""
+        index, since = self._indexes.get(key, (None, 0.0))
+        if index is None or now - since > LONGEST_S:
+            return None
+        self._indexes.move_to_end(key)
+        return index
 
-    def put(self, key: str, index: MemoryIndex) -> None:
-        self._indexes[key] = index
+    def put(self, key: str, index: MemoryIndex, *, now: float) -> None:
+        self._indexes[key] = (index, now)
         self._indexes.move_to_end(key)
         if len(self._indexes) > MOST_INDEXES:
             self._indexes.popitem(last=False)
@@ -161,6 +165,11 @@ def diverse(found: Sequence[Found], *, top_k: int, balance: float) -> list[Found
     return [item for item, _ in chosen]
 
 
+def cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    """Likeness of two vectors: 1 if they point the same way."""
+    return _dot(_unit(a), _unit(b))
+
+
 def _nearest(rows: Iterable[Row], vector: Sequence[float], top_k: int) -> list[tuple[float, Row]]:
     scored = ((_dot(row.vector, vector), row) for row in rows)
     return nlargest(top_k, scored, key=lambda pair: pair[0])
@@ -172,4 +181,4 @@ def _unit(vector: Sequence[float]) -> Sequence[float]:
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return sum(map(operator.mul, a, b))
+    return float(sum(map(operator.mul, a, b)))

@@ -122,7 +122,7 @@ class Tool(Protocol):
     return_direct: bool
 
     async def call(self, arguments: Mapping[str, Any]) -> str:
-        """The tool's result as text. Raises NodeError when it fails."""
+        """The tool's result as text; a `Sourced` one if there are documents to show. Raises NodeError when it fails."""
         ...
 
 
@@ -133,6 +133,17 @@ class Document:
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""  # the store's name for it; empty until it is stored
+
+
+class Sourced(str):
+    """What a tool says, together with the documents that it is drawn from: they are shown to people, not to models."""
+
+    documents: tuple[Document, ...]
+
+    def __new__(cls, text: str, documents: Sequence[Document] = ()) -> Sourced:
+        made = super().__new__(cls, text)
+        made.documents = tuple(documents)
+        return made
 
 
 @dataclass(frozen=True, slots=True)

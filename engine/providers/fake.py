@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from engine.errors import ProviderError
 from engine.providers.base import (
@@ -19,6 +20,8 @@ from engine.providers.base import (
     ToolSpec,
     Usage,
 )
+
+DIMENSIONS = 256  # of the fake embeddings: words seldom fall together
 
 Scripted = str | Completion | ProviderError
 
@@ -91,3 +94,24 @@ class FakeChatModel:
 def calling(name: str, arguments: Mapping[str, Any], *, text: str = "", call_id: str = "call_0") -> Completion:
     """A scripted reply that calls one tool."""
     return Completion(text, (ToolCall(call_id, name, arguments),), Usage(1, 1), finish_reason="tool_calls")
+
+
+def words_vector(text: str) -> tuple[float, ...]:
+    """A vector that two texts share as far as they share words."""
+    vector = [0.0] * DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()):
+        vector[crc32(word.encode()) % DIMENSIONS] += 1.0
+    return tuple(vector)
+
+
+@dataclass(slots=True)
+class FakeEmbedder:
+    """An embedding model that counts words; implements `Embedder`."""
+
+    model_name: str = "fake"
+    texts: list[str] = field(default_factory=list)  # all that it has been shown
+
+    async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """See `Embedder.embed`."""
+        self.texts += texts
+        return [words_vector(text) for text in texts]

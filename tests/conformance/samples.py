@@ -5,23 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.documents import FunctionSource
 from engine.memories import Memory
 from engine.nodes.chains import Chain
 from engine.parsers import list_parser
 from engine.plan import with_defaults
 from engine.prompts import Prompt
-from engine.providers.base import ChatModel
+from engine.providers.base import ChatModel, Document
+from engine.providers.fake import FakeEmbedder
+from engine.retrieval import StoreRetriever
 from engine.spec import NodeSpec, Param
 from engine.tools import text_tool
+from engine.vectors import EmbeddedStore, MemoryIndex
 from tests.engine.node_world import NodeWorld
 
 CREDENTIAL = "c1"
+
+
+async def one_document() -> list[Document]:
+    return [Document("Snow is white.")]
+
+
+DOCUMENTS = FunctionSource("documents", one_document)
 # What cannot be guessed from a spec: the least that makes sense.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "advancedStructuredOutputParser": {"exampleJson": "z.object({ title: z.string() })"},
     "conditionAgentflow": {"conditions": [{"type": "string", "value1": "a", "operation": "equal", "value2": "a"}]},
+    "conditionAgentAgentflow": {"conditionAgentScenarios": [{"scenario": "yes"}, {"scenario": "no"}]},
+    "executeFlowAgentflow": {"executeFlowSelectedFlow": "f2"},
+    "iterationAgentflow": {"iterationInput": '["one", "two"]'},
+    "toolAgentflow": {"toolAgentflowSelectedTool": "shout", "toolInputArgs": [{"inputArgName": "input"}]},
     "fewShotPromptTemplate": {"examples": '[{"topic": "rain"}]'},
+    "github": {"repoLink": "https://github.com/owner/name", "githubInstanceApi": "http://127.0.0.1:1"},
+    "memoryVectorStore": {"document": [DOCUMENTS]},
+    "faiss": {"document": [DOCUMENTS]},
+    "seqAgent": {"systemMessagePrompt": "Be kind."},
+    "seqConditionAgent": {"systemMessagePrompt": "Be kind."},
+    "seqLLMNode": {"systemMessagePrompt": "Be kind."},
+    "seqLoop": {"target": "seqAgent_0"},
     "structuredOutputParser": {"jsonStructure": [{"property": "title", "type": "string"}]},
+    "worker": {"target": "supervisor_0"},
 }
 
 
@@ -31,8 +54,10 @@ async def shout(text: str) -> str:
 
 def sample_inputs(spec: NodeSpec, nodes: NodeWorld, model: ChatModel) -> dict[str, Any]:
     """Defaults, fakes for its required anchors, and a text for its required fields."""
+    nodes.components["shout"] = text_tool("shout", "Shouts.", shout)
     required = {param.name: _fake(param, nodes, model) for param in spec.params if not param.optional}
-    return {**required, **with_defaults(spec, {}), **SAMPLES.get(spec.name, {})}
+    shared = {"model": model} if spec.role == "member" else {}  # members have the model of the first one
+    return {**shared, **required, **with_defaults(spec, {}), **SAMPLES.get(spec.name, {})}
 
 
 def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
@@ -47,14 +72,28 @@ def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
             return list_parser(length=None, separator=",", autofix=False)
         case "BaseChain":
             return Chain(model, Prompt((("user", "{input}"),)))
+        case "BaseRetriever" | "VectorStoreRetriever" | "VectorIndexRetriever":
+            return StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()), model=model)
+        case "VectorStore":
+            return EmbeddedStore(MemoryIndex(), FakeEmbedder())
+        case "Embeddings" | "BaseEmbedding_LlamaIndex":
+            return FakeEmbedder()
+        case "BaseChatModel_LlamaIndex":
+            return model
+        case "file":
+            return "data:text/plain;base64,aGVsbG8=,filename:hello.txt"
         case "Tool":
             return [text_tool("shout", "Shouts.", shout)]
+        case "LLMNode" | "Supervisor":
+            return ["node_1"]
+        case kind if " | " in kind:
+            return ["node_1"]
         case "asyncOptions" if param.name.endswith("Model"):
             return "fakeChat"
         case "credential":
             return CREDENTIAL
         case "string" if "url" in param.name.lower() or "basepath" in param.name.lower() or param.name == "apiBase":
-            return "http://127.0.0.1:1"
+            return nodes.web_url
         case _ if param.is_anchor:
             raise AssertionError(f"tests/conformance/samples.py has no fake for {param.kind!r}: add one")
         case _:

@@ -8,11 +8,12 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from engine.context import NodeContext, RunRequest, World
+from engine.context import CalledFlow, InnerRun, NodeContext, RunRequest, World
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.providers.base import Message
 from engine.spec import NodeResult
+from engine.vectors import MemoryIndex, Shelf
 
 
 @dataclass
@@ -56,6 +57,33 @@ class StillClock:
 
 
 @dataclass
+class MemoryTables:
+    """Collections of vectors, by name."""
+
+    kept: dict[str, MemoryIndex] = field(default_factory=dict)
+
+    def table(self, collection: str) -> MemoryIndex:
+        return self.kept.setdefault(collection, MemoryIndex())
+
+
+@dataclass
+class MemoryRecords:
+    """What record managers remember: sources by id, by namespace."""
+
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    async def known(self, namespace: str) -> Mapping[str, str]:
+        return dict(self.kept.get(namespace, {}))
+
+    async def remember(self, namespace: str, sources: Mapping[str, str]) -> None:
+        self.kept.setdefault(namespace, {}).update(sources)
+
+    async def forget(self, namespace: str, ids: Sequence[str]) -> None:
+        for record in ids:
+            self.kept[namespace].pop(record, None)
+
+
+@dataclass
 class Seen:
     """What a node emitted."""
 
@@ -63,6 +91,44 @@ class Seen:
     thoughts: list[tuple[str, float | None]] = field(default_factory=list)
     called: list[list[dict[str, Any]]] = field(default_factory=list)
     used: list[list[dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass
+class MemoryFlows:
+    """Flows that can be called, by id."""
+
+    kept: Mapping[str, CalledFlow] = field(default_factory=dict)
+
+    async def load(self, flow_id: str) -> CalledFlow:
+        if flow_id not in self.kept:
+            raise NodeInputError(f"There is no flow {flow_id!r} in this workspace.")
+        return self.kept[flow_id]
+
+
+@dataclass
+class ScriptedInner:
+    """Inner runs that end as they are told to: the given ones in order, then with the text "inner"."""
+
+    runs: list[InnerRun] = field(default_factory=list)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def block(self, iteration: Mapping[str, Any], state: Mapping[str, Any]) -> InnerRun:
+        return self._next(iteration, dict(state))
+
+    async def flow(
+        self,
+        called: CalledFlow,
+        request: RunRequest,
+        *,
+        override: Mapping[str, Any],
+        snapshot: Mapping[str, Any] | None = None,
+        answer: Mapping[str, Any] | None = None,
+    ) -> InnerRun:
+        return self._next(called.id, request, dict(override), snapshot, answer)
+
+    def _next(self, *asked: Any) -> InnerRun:
+        self.asked.append(asked)
+        return self.runs.pop(0) if self.runs else InnerRun("inner")
 
 
 @dataclass
@@ -74,12 +140,28 @@ class NodeWorld:
     credentials: MemoryCredentials = field(default_factory=MemoryCredentials)
     clock: StillClock = field(default_factory=StillClock)
     seen: Seen = field(default_factory=Seen)
+    flows: MemoryFlows = field(default_factory=MemoryFlows)
+    inner: ScriptedInner = field(default_factory=ScriptedInner)
+    vectors: MemoryTables = field(default_factory=MemoryTables)
+    records: MemoryRecords = field(default_factory=MemoryRecords)
+    shelf: Shelf = field(default_factory=Shelf)
+    web_url: str = "http://127.0.0.1:1"  # what nodes that call one are to call
     components: dict[str, Any] = field(default_factory=dict)  # what `ctx.build` gives, by name
     built: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # what was built, with its inputs
 
     @property
     def world(self) -> World:
-        return World(self.http, self.history, self.credentials, self.clock, Random(7))
+        return World(
+            self.http,
+            self.history,
+            self.credentials,
+            self.clock,
+            Random(7),
+            flows=self.flows,
+            vectors=self.vectors,
+            records=self.records,
+            shelf=self.shelf,
+        )
 
     def context(
         self,
@@ -121,7 +203,7 @@ class NodeWorld:
             emit_tools_used=lambda tools: self.seen.used.append([dict(tool) for tool in tools]),
             build=self._build,
             resolve=lambda value: value,
-            inner=cast(Any, None),
+            inner=self.inner,
         )
 
     async def _build(self, name: str, inputs: Mapping[str, Any]) -> NodeResult:

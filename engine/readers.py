@@ -1,0 +1,180 @@
+"""Readers of files: bytes in, documents out. All of them may take long, so they are called in a thread."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bs4 import BeautifulSoup
+
+from engine.errors import NodeError, NodeInputError
+from engine.files import File
+from engine.providers.base import Document
+
+INSTALL = "pip install 'forjinn[retrieval]'"
+UNSEEN = ("script", "style", "noscript", "template")
+
+
+def read_text(file: File) -> list[Document]:
+    """The file as one document."""
+    return [Document(file.text, {"source": file.name})]
+
+
+def read_pdf(file: File, *, by_page: bool = True) -> list[Document]:
+    """One document a page, or one for all. Raises NodeInputError for a file that is no PDF, or has a password."""
+    try:
+        from pypdf import PdfReader
+        from pypdf.errors import PyPdfError
+    except ImportError as exc:
+        raise NodeError(f"PDF files cannot be read on this server: {INSTALL}") from exc
+    try:
+        pages = [page.extract_text() for page in PdfReader(io.BytesIO(file.content)).pages]
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise NodeInputError(f"{file.name} is no PDF that can be read: {exc}") from exc
+    about = {"source": file.name, "pdf": {"totalPages": len(pages)}}
+    if not by_page:
+        return [Document("\n\n".join(pages), about)]
+    return [Document(text, {**about, "loc": {"pageNumber": number}}) for number, text in enumerate(pages, 1)]
+
+
+def read_docx(file: File) -> list[Document]:
+    """The text of a Word document. Raises NodeInputError for a file that is none."""
+    try:
+        import docx2txt
+    except ImportError as exc:
+        raise NodeError(f"Word files cannot be read on this server: {INSTALL}") from exc
+    try:
+        # By its path: what the package does with an open file differs between its versions.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "file.docx")
+            path.write_bytes(file.content)
+            text = docx2txt.process(str(path))
+    except Exception as exc:
+        # Zip, XML and key errors, each of its own class: all of them say that this is no Word document.
+        raise NodeInputError(f"{file.name} is no Word document (.docx) that can be read.") from exc
+    return [Document(text, {"source": file.name})]
+
+
+def read_csv(file: File, *, column: str = "") -> list[Document]:
+    """One document a row, `name: value` a line; of one column alone if it is named. Raises NodeInputError."""
+    rows = csv.DictReader(io.StringIO(file.text), restkey="", strict=True)
+    try:
+        if column and column not in (rows.fieldnames or ()):
+            raise NodeInputError(f"{file.name} has no column {column!r}: {', '.join(rows.fieldnames or ())}.")
+        return [
+            Document(
+                (row[column] or "") if column else "\n".join(f"{name}: {value}" for name, value in row.items() if name),
+                {"source": file.name, "line": line},
+            )
+            for line, row in enumerate(rows, 1)
+        ]
+    except csv.Error as exc:
+        raise NodeInputError(f"{file.name} is no CSV file that can be read: {exc}.") from exc
+
+
+def read_json(file: File, *, pointers: tuple[str, ...] = (), by_object: bool = False) -> list[Document]:
+    """A document for each text in it, or only for those below the pointers; `by_object`: for each item of its list."""
+    try:
+        content = json.loads(file.text)
+    except ValueError as exc:
+        raise NodeInputError(f"{file.name} is no JSON: {exc}.") from exc
+    if by_object:
+        items = content if isinstance(content, list) else [content]
+        texts = [_lines(item) for item in items]
+    else:
+        texts = [text for part in _below(content, pointers) for text in _texts(part)]
+    return [Document(text, {"source": file.name, "line": number}) for number, text in enumerate(texts, 1)]
+
+
+def read_jsonl(file: File, *, pointer: str) -> list[Document]:
+    """A document a line: what the pointer, such as `/text`, leads to. Raises NodeInputError for a line of no JSON."""
+    documents = []
+    for number, line in enumerate(file.text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except ValueError as exc:
+            raise NodeInputError(f"Line {number} of {file.name} is no JSON: {exc}.") from exc
+        text = "\n".join(_texts(_at(item, pointer))) if pointer else _lines(item)
+        documents.append(Document(text, {"source": file.name, "line": number}))
+    return documents
+
+
+def read_html(file: File) -> list[Document]:
+    """The text of a page, and its title."""
+    text, title = page_text(file.text)
+    return [Document(text, {"source": file.name, **({"title": title} if title else {})})]
+
+
+def page_text(html: str, selector: str = "") -> tuple[str, str]:
+    """What a reader sees of a page, or of the parts that a CSS selector chooses; and its title.
+
+    Raises NodeInputError for a selector that is none.
+    """
+    page = BeautifulSoup(html, "html.parser")
+    title = page.title.get_text(strip=True) if page.title else ""
+    for hidden in page(UNSEEN):
+        hidden.decompose()
+    try:
+        parts = page.select(selector) if selector else [page.body or page]
+    except Exception as exc:
+        # The parser of selectors raises classes of a package that is not ours to name.
+        raise NodeInputError(f"{selector!r} is no CSS selector.") from exc
+    lines = (line.strip() for part in parts for line in part.get_text("\n").splitlines())
+    return "\n".join(line for line in lines if line), title
+
+
+BY_EXTENSION: Mapping[str, Callable[[File], list[Document]]] = {
+    "pdf": read_pdf,
+    "docx": read_docx,
+    "csv": read_csv,
+    "json": read_json,
+    "jsonl": lambda file: read_jsonl(file, pointer=""),
+    "html": read_html,
+    "htm": read_html,
+}
+
+
+def read_any(file: File) -> list[Document]:
+    """Read by its extension; what has none that is known here is read as text."""
+    return BY_EXTENSION.get(file.extension, read_text)(file)
+
+
+def _lines(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return "\n".join(
+            f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in item.items()
+        )
+    return item if isinstance(item, str) else json.dumps(item)
+
+
+def _below(content: Any, pointers: tuple[str, ...]) -> list[Any]:
+    """Pointers hold for each item of a list, as well as for what is not in one."""
+    if not pointers:
+        return [content]
+    items = content if isinstance(content, list) else [content]
+    return [_at(item, pointer) for item in items for pointer in pointers]
+
+
+def _at(item: Any, pointer: str) -> Any:
+    for step in filter(None, pointer.strip().split("/")):
+        if isinstance(item, list) and step.isdecimal() and int(step) < len(item):
+            item = item[int(step)]
+        else:
+            item = item.get(step) if isinstance(item, Mapping) else None
+    return item
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """Every text in it, in order."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping | list):
+        for part in content.values() if isinstance(content, Mapping) else content:
+            yield from _texts(part)
