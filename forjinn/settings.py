@@ -171,6 +171,7 @@ PREDICTIONS_ON_REDIS = CELERY_BROKER_URL == REDIS_URL  # their queue is then wri
 PREDICTION_TIMEOUT_S = env_int("PREDICTION_TIMEOUT_S", 180)
 PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once in a worker process
 MEMORY_MAX_MESSAGES = env_int("MEMORY_MAX_MESSAGES", 200)  # the newest of a session that memory nodes may read
+PREDICTION_WAIT_EXPIRY_H = env_int("PREDICTION_WAIT_EXPIRY_H", 72)  # how long a run may wait for a person
 STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished run's events can be replayed
 
 # Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.

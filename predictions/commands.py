@@ -18,16 +18,29 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "runs:stop"
 
-# A queued run has no worker to tell: it ends here and now.
+# A queued run has no worker to tell: it ends here and now, and with a number of its own, should it have run before.
 REQUEST_STOP = """
 UPDATE predictions_execution
 SET stop_requested = true,
+    attempt = CASE WHEN state = 'QUEUED' THEN attempt + 1 ELSE attempt END,
     state = CASE WHEN state = 'QUEUED' THEN 'CANCELLED' ELSE state END,
     error = CASE WHEN state = 'QUEUED' THEN 'Flow execution was cancelled' ELSE error END,
     error_code = CASE WHEN state = 'QUEUED' THEN 'cancelled' ELSE error_code END,
     finished_at = CASE WHEN state = 'QUEUED' THEN now() ELSE finished_at END
 WHERE chatflow_id = %b AND chat_id = %b AND state IN ('QUEUED', 'RUNNING')
 RETURNING id
+"""
+STOP_WAITING = """
+WITH stopped AS (
+    UPDATE predictions_execution
+    SET stop_requested = true, state = 'CANCELLED', error = 'Flow execution was cancelled', error_code = 'cancelled',
+        attempt = attempt + 1, finished_at = now(), checkpoint = NULL
+    WHERE chatflow_id = %b AND chat_id = %b AND state = 'WAITING'
+    RETURNING id
+), answered AS (
+    UPDATE predictions_chatmessage m SET extra = m.extra - 'action' FROM stopped WHERE m.execution_id = stopped.id
+)
+SELECT id FROM stopped
 """
 STOPPED = "SELECT id FROM predictions_execution WHERE id = ANY(%b) AND stop_requested"
 
@@ -36,11 +49,12 @@ async def request_stop(pool: Pool, redis: Redis, *, chatflow_id: UUID, chat_id: 
     """Stop what runs in this conversation; returns how many runs were told."""
     async with borrowed(pool) as connection:
         rows = await (await connection.execute(REQUEST_STOP, [chatflow_id, chat_id])).fetchall()
+        waiting = await (await connection.execute(STOP_WAITING, [chatflow_id, chat_id])).fetchall()
     # Without Redis the workers find the request in the database, within their beat.
     with contextlib.suppress(RedisError, OSError):
         for (execution_id,) in rows:
             await redis.publish(CHANNEL, str(execution_id))
-    return len(rows)
+    return len(rows) + len(waiting)
 
 
 async def stopped_of(pool: Pool, ids: Sequence[UUID]) -> list[UUID]:

@@ -13,7 +13,7 @@ import orjson
 
 HEARTBEAT = b":heartbeat\n\n"
 DONE = "[DONE]"
-STATES = {"COMPLETED": "FINISHED", "FAILED": "ERROR", "CANCELLED": "TERMINATED"}
+STATES = {"COMPLETED": "FINISHED", "FAILED": "ERROR", "CANCELLED": "TERMINATED", "WAITING": "STOPPED"}
 
 Fields = Mapping[str, Any]
 
@@ -48,6 +48,7 @@ class FrameRenderer:
         self._has_started = False
         self._sent = ""
         self._said_before = said
+        self._behind: list[Any] = []  # the trace before the run waited
         self._trace: list[Any] = []
         self._tools: Any = None
 
@@ -64,9 +65,12 @@ class FrameRenderer:
             case "RunStarted":
                 self._is_agentflow = fields["kind"] == "AGENTFLOW"
                 # A second attempt begins anew; it exists only if the first had said nothing yet.
-                self._trace, self._tools = [], None
+                self._trace, self._tools = list(self._behind), None
                 if self._is_agentflow:
                     yield frame("agentFlowEvent", "INPROGRESS")
+            case "Resumed":
+                # What was said before was another answer.
+                self._behind, self._sent, self._has_started = fields["trace"], "", False
             case "ThinkingEmitted":
                 duration = fields.get("duration_s")
                 yield frame("thinking", fields["text"], **({} if duration is None else {"duration": duration}))
@@ -116,16 +120,21 @@ class FrameRenderer:
             self._is_agentflow = True
             if len(trace) > len(self._trace):  # the log of these nodes was lost
                 yield frame("agentFlowExecutedData", trace)
-        if settled["state"] == "COMPLETED":
+        is_good = settled["state"] in ("COMPLETED", "WAITING")
+        if is_good:
             yield from self._rest_of(output)
         if self._tools:
             yield frame("usedTools", self._tools)
         if self._is_agentflow:
             yield frame("agentFlowEvent", STATES[settled["state"]])
+        if action := output.get("action"):
+            yield frame("action", action)
+            if self._is_agentflow:
+                yield frame("agentFlowEvent", STATES[settled["state"]])  # twice: what clients have always been told
         yield frame("metadata", self._metadata(output))
         if settled["state"] == "CANCELLED" and not self._is_agentflow:
             yield frame("abort", DONE)
-        elif settled["state"] != "COMPLETED":
+        elif not is_good:
             yield frame("error", settled["error"])
         yield frame("end", DONE)
 

@@ -38,6 +38,7 @@ class Execution(WorkspaceScoped):
     reply_to = models.CharField(max_length=64, default="")  # channel of the web process whose caller waits
 
     attempt = models.SmallIntegerField(default=0)
+    attempts_before = models.SmallIntegerField(db_default=0)  # those before a person's answer let it go on
     worker = models.BigIntegerField(null=True)  # WorkerLease that runs it; no foreign key: leases come and go
     dispatches = models.SmallIntegerField(default=1)
     stop_requested = models.BooleanField(default=False)
@@ -45,8 +46,12 @@ class Execution(WorkspaceScoped):
     created_at = models.DateTimeField(db_default=Now())
     dispatched_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)  # or when it began to wait
 
+    # JSON text of a `Checkpoint`, while the run waits or may be tried again. Not jsonb: that forgets the order of keys,
+    # and what templates print must not depend on a pause.
+    checkpoint = models.TextField(null=True)
+    flow_state = models.JSONField(null=True)  # {state, form}: what the session's next run may begin with
     output = models.JSONField(null=True)  # the answer's body, as the caller got it
     error = models.TextField(default="")
     error_code = models.CharField(max_length=40, default="")
@@ -57,6 +62,10 @@ class Execution(WorkspaceScoped):
         indexes = [
             models.Index(fields=["chatflow", "-id"], name="execution_by_flow"),
             models.Index(fields=["workspace", "-id"], name="execution_by_workspace"),
+            models.Index(fields=["chatflow", "session_id", "-id"], name="execution_by_session"),
+            # Those that wait for a person: what the stop call looks through, and what expires.
+            models.Index(fields=["chatflow", "chat_id"], name="execution_waiting", condition=models.Q(state="WAITING")),
+            models.Index(fields=["finished_at"], name="execution_waits_since", condition=models.Q(state="WAITING")),
             # The few that are open, however many have ended: what the reaper and the stop call look through.
             models.Index(
                 fields=["state", "dispatched_at"],

@@ -30,6 +30,7 @@ TICK_S = 1.0
 MAX_ATTEMPTS = 3
 COME_BACK_S = 4.0  # within which workers have their locks again once PostgreSQL is back: a beat, and some
 REAPER_LOCK = LOCK_SPACE - 1
+EXPIRED = "Nobody answered within {hours} hours, so the run was ended; ask again from the beginning"
 LOST_WORKER = "The worker that ran this prediction stopped before it was done"
 
 # A restart of PostgreSQL frees every lock at once and lets every beat grow old while the workers live: they get some
@@ -42,7 +43,7 @@ WHERE (SELECT now() - backend_start > make_interval(secs => %b) FROM pg_stat_act
           AND (classid::bigint << 32) + objid::bigint = %b + lease.id))
 """
 HELD = """
-SELECT id, attempt, is_streaming, stop_requested FROM predictions_execution
+SELECT id, attempt, attempts_before, is_streaming, stop_requested FROM predictions_execution
 WHERE state = 'RUNNING' AND (worker = ANY(%b)
    OR NOT EXISTS (SELECT FROM predictions_workerlease lease WHERE lease.id = worker))
 """
@@ -65,6 +66,22 @@ WHERE id IN (
     WHERE state = 'QUEUED' AND dispatched_at < now() - interval '1 second' * least(300, 2 ^ least(dispatches, 9))
     ORDER BY dispatched_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ) RETURNING id
+"""
+# Nobody answered in time. What was asked is asked no longer.
+EXPIRE = """
+WITH expired AS (
+    UPDATE predictions_execution
+    SET state = 'FAILED', error = %b, error_code = 'wait_expired', attempt = attempt + 1, finished_at = now(),
+        checkpoint = NULL
+    WHERE id IN (
+        SELECT id FROM predictions_execution
+        WHERE state = 'WAITING' AND finished_at < now() - make_interval(hours => %b)
+        ORDER BY finished_at LIMIT 500 FOR UPDATE SKIP LOCKED
+    ) RETURNING id
+), answered AS (
+    UPDATE predictions_chatmessage m SET extra = m.extra - 'action' FROM expired WHERE m.execution_id = expired.id
+)
+SELECT count(*) FROM expired
 """
 
 
@@ -96,6 +113,7 @@ class Reaper:
                 return
             requeued, ended = await self._take_back(connection)
             lost = await self._find_lost(connection)
+            await self._expire(connection)
         await self._announce(ended)
         if due := [*requeued, *lost]:
             logger.warning("runs dispatched again", extra={"runs": len(due), "of_dead_workers": len(requeued)})
@@ -108,9 +126,11 @@ class Reaper:
         held = await (await connection.execute(HELD, [dead])).fetchall()
         restart: list[UUID] = []
         fail: list[UUID] = []
-        for execution_id, attempt, is_streaming, stop_requested in held:
+        for execution_id, attempt, before, is_streaming, stop_requested in held:
             is_over = (
-                stop_requested or attempt >= MAX_ATTEMPTS or (is_streaming and await self._was_shown(execution_id))
+                stop_requested
+                or attempt - before >= MAX_ATTEMPTS
+                or (is_streaming and await self._was_shown(execution_id, before))
             )
             (fail if is_over else restart).append(execution_id)
         if dead:
@@ -119,8 +139,9 @@ class Reaper:
         ended = await (await connection.execute(FAIL, [LOST_WORKER, fail])).fetchall() if fail else []
         return [row[0] for row in requeued], ended
 
-    async def _was_shown(self, execution_id: UUID) -> bool:
-        entries = await self._redis.xrange(stream_key(execution_id), count=200)
+    async def _was_shown(self, execution_id: UUID, before: int) -> bool:
+        # What was said up to a pause is an answer of its own.
+        entries = await self._redis.xrange(stream_key(execution_id), min=f"{before + 1}-0", count=200)
         return any(b'"TokenEmitted"' in fields[FIELD] for _, fields in entries)
 
     async def _announce(self, ended: Sequence[TupleRow]) -> None:
@@ -139,6 +160,12 @@ class Reaper:
                 )
             with contextlib.suppress(RedisError, OSError):
                 await pipeline.execute()
+
+    async def _expire(self, connection: Connection) -> None:
+        hours = settings.PREDICTION_WAIT_EXPIRY_H
+        row = await (await connection.execute(EXPIRE, [EXPIRED.format(hours=hours), hours])).fetchone()
+        if row and row[0]:
+            logger.info("runs ended: nobody answered", extra={"runs": row[0]})
 
     async def _find_lost(self, connection: Connection) -> Sequence[UUID]:
         # While messages wait, the runs behind them are not lost but early.

@@ -13,6 +13,7 @@ from engine.events import (
     NodeFinished,
     RunFailed,
     RunFinished,
+    RunPaused,
     RunStarted,
     RunStopped,
     TokenEmitted,
@@ -20,27 +21,32 @@ from engine.events import (
     UsageReported,
 )
 from forjinn.core.ids import uuid7
+from predictions.checkpoints import Checkpoint
 from predictions.models import Execution
 from predictions.store import ClaimedRun, Outcome
 
 CANCELLED = "Flow execution was cancelled"
 
+Ending = RunFinished | RunPaused | RunStopped | RunFailed
+
 
 class Recorder:
     """Watches one run's events and says at the end how it went."""
 
-    def __init__(self, run: ClaimedRun) -> None:
+    def __init__(self, run: ClaimedRun, checkpoint: Checkpoint | None = None) -> None:
+        """`checkpoint`: where the run goes on, if a person let it."""
         self._run = run
+        self._answer: Mapping[str, Any] = run.request.get("humanInput", {}) if checkpoint else {}
         self._user_message_id = uuid7()
         self._api_message_id = uuid7()
         self._kind = "CHATFLOW"
-        self._trace: list[Mapping[str, Any]] = []
+        self._trace: list[Mapping[str, Any]] = checkpoint.done if checkpoint else []
         self._node_runs: list[Mapping[str, Any]] = []
         self._said: list[str] = []
         self._used_tools: list[Any] = []
         self._tokens = (0, 0)
         self._warnings: list[str] = []
-        self._ending: RunFinished | RunStopped | RunFailed | None = None
+        self._ending: Ending | None = None
 
     def observe(self, event: Event) -> None:
         """Take note of one event."""
@@ -55,7 +61,7 @@ class Recorder:
                 self._used_tools = list(event.tools)
             case UsageReported():
                 self._tokens = (self._tokens[0] + event.input_tokens, self._tokens[1] + event.output_tokens)
-            case RunFinished() | RunStopped() | RunFailed():
+            case RunFinished() | RunPaused() | RunStopped() | RunFailed():
                 self._ending = event
             case _:
                 pass
@@ -75,6 +81,9 @@ class Recorder:
             case RunFinished():
                 state, error, code = Execution.State.COMPLETED, "", ""
                 text = ending.text
+            case RunPaused():
+                state, error, code = Execution.State.WAITING, "", ""
+                text = ending.text
             case RunStopped():
                 state, error, code = Execution.State.CANCELLED, CANCELLED, "cancelled"
                 text = ending.text or "".join(self._said)
@@ -93,7 +102,27 @@ class Recorder:
             output_tokens=self._tokens[1],
             messages=self._messages(output, error),
             node_runs=self._node_runs,
+            checkpoint=self._checkpoint(ending),
+            flow_state=self._flow_state(ending),
         )
+
+    def _checkpoint(self, ending: Ending) -> str | None:
+        if not isinstance(ending, RunPaused):
+            return None
+        return Checkpoint(ending.snapshot, self._trace, ending.action).written()
+
+    def _flow_state(self, ending: Ending) -> Mapping[str, Any] | None:
+        """State and form as the run leaves them, however it ended; classic flows have none."""
+        if self._kind == "CHATFLOW":
+            return None
+        if isinstance(ending, RunPaused):
+            return {"state": ending.snapshot["values"], "form": ending.snapshot["form"]}
+        data = [entry["data"] for entry in self._trace[::-1] if entry["status"] == "FINISHED"]
+        if not data:
+            return None  # nothing came to pass: what the session knew before still holds
+        form = next((one["output"]["form"] for one in data if one["output"].get("form")), None)
+        state = ending.state if isinstance(ending, RunFinished) and ending.state is not None else data[0]["state"]
+        return {"state": state, "form": form or dict(self._run.request.get("form") or ())}
 
     def _add_node_run(self, event: NodeFinished | NodeFailed) -> None:
         self._trace.append(event.entry)
@@ -108,9 +137,9 @@ class Recorder:
             }
         )
 
-    def _output(self, text: str, ending: RunFinished | RunStopped | RunFailed) -> dict[str, Any]:
+    def _output(self, text: str, ending: Ending) -> dict[str, Any]:
         run = self._run
-        output: dict[str, Any] = {"text": text, "question": run.question}
+        output: dict[str, Any] = {"text": text, "question": self._answer.get("text", run.question)}
         if isinstance(ending, RunFinished) and ending.json is not None:
             output["json"] = ending.json
             if not text:
@@ -135,23 +164,24 @@ class Recorder:
             output["warnings"] = self._warnings
         return output
 
-    def _tools(self, ending: RunFinished | RunStopped | RunFailed) -> list[Any]:
+    def _tools(self, ending: Ending) -> list[Any]:
         return list(ending.used_tools) if isinstance(ending, RunFinished) and ending.used_tools else self._used_tools
 
     def _messages(self, output: Mapping[str, Any], error: str) -> list[dict[str, Any]]:
         """The two turns. A failed run keeps the question, and says beside the answer's place why there is none."""
         request = self._run.request
+        content = self._answer.get("text") or user_content(self._run.question, request)
         common = {"memory_type": output.get("memoryType", ""), "lead_email": request.get("leadEmail", "")}
-        uploads = request.get("uploads")
+        uploads = None if self._answer else request.get("uploads")
         asked = {
             **common,
             "id": self._user_message_id,
             "role": "userMessage",
-            "content": user_content(self._run.question, request),
+            "content": content,
             "error": error,
             "extra": {"fileUploads": uploads} if uploads else {},
         }
-        extra = {key: output[key] for key in ("usedTools",) if output.get(key)}
+        extra = {key: output[key] for key in ("usedTools", "action") if output.get(key)}
         answered = {
             **common,
             "id": self._api_message_id,

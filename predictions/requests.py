@@ -11,7 +11,7 @@ import mimetypes
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import orjson
@@ -56,6 +56,20 @@ class RequestInvalid(AppError):
 
 
 @dataclass(frozen=True, slots=True)
+class HumanAnswer:
+    """What a person says to a run that waits for them.
+
+    `kind` is None when they chose a button by its label instead: `label`, and the id of the action that offered it.
+    """
+
+    kind: Literal["proceed", "reject"] | None
+    feedback: str = ""
+    start_node_id: str = ""
+    label: str = ""
+    action_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PredictionRequest:
     """One prediction call, checked. `overrides` is overrideConfig without sessionId, not yet held against any rules."""
 
@@ -70,6 +84,7 @@ class PredictionRequest:
     attached: str = ""  # text of fully uploaded files, put before the question
     lead_email: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    answer: HumanAnswer | None = None  # set: no new question, but a run that waits goes on
 
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""
@@ -79,7 +94,7 @@ class PredictionRequest:
             "images": self.images,
             "leadEmail": self.lead_email,
             "uploads": [{k: v for k, v in upload.items() if k != "data"} for upload in self.uploads],
-            "fullQuestion": self.attached + self.question if self.attached else "",
+            "attachment": self.attached,
             "override": self.overrides,
         }
         return {key: value for key, value in kept.items() if value}
@@ -98,7 +113,8 @@ def read_request(request: HttpRequest) -> PredictionRequest:
     question = _text(body, "question")
     if question and form:
         raise RequestInvalid("Question and form cannot be provided at the same time")
-    if body.get("question") is None and body.get("form") is None:
+    answer = _answer(body, question)
+    if answer is None and body.get("question") is None and body.get("form") is None:
         raise RequestInvalid("question: required; a flow that starts from a form takes form instead")
     uploads = _uploads(body)
     return PredictionRequest(
@@ -112,8 +128,27 @@ def read_request(request: HttpRequest) -> PredictionRequest:
         images=_images(uploads),
         attached="".join(f"<doc name='{u['name']}'>{u['data']}</doc>\n\n" for u in uploads if u["type"] == "file:full"),
         lead_email=_text(body, "leadEmail")[:254],
+        answer=answer,
         overrides={key: value for key, value in override.items() if key != "sessionId"},
     )
+
+
+def _answer(body: Mapping[str, Any], question: str) -> HumanAnswer | None:
+    """The answer to an agent flow, or the button of a multi-agent graph that was chosen."""
+    if given := _object(body, "humanInput"):
+        kind = given.get("type")
+        if kind not in ("proceed", "reject"):
+            raise RequestInvalid(f"humanInput.type: expected proceed or reject, got {_shown(kind)}")
+        said = {f"humanInput.{name}": given.get(name) for name in ("feedback", "startNodeId")}
+        feedback, node_id = (_text(said, name) for name in said)
+        return HumanAnswer(kind, feedback.strip(), node_id, label=question)
+    if action := _object(body, "action"):
+        return HumanAnswer(None, label=question, action_id=_text({"action.id": action.get("id")}, "action.id"))
+    return None
+
+
+def _shown(value: object) -> str:
+    return f"'{value[:40]}'" if isinstance(value, str) else _kind(value)
 
 
 def asks_for_stream(request: HttpRequest) -> bool:

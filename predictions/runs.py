@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from engine.context import RunRequest, World
+from engine.context import PreviousRun, RunRequest, World
 from engine.errors import EngineError
+from engine.events import Event
 from engine.flow import Flow, parse_flow
 from engine.http import HttpClient
 from engine.overrides import Overrides, apply_overrides, with_overrides
 from engine.providers.base import Message
 from engine.registry import Registry
-from engine.runner import Commands, Limits, run_flow
+from engine.runner import Commands, Limits, Resume, run_flow
+from predictions.checkpoints import Checkpoint
 from predictions.pool import DatabaseAway, patiently
 from predictions.recorder import Recorder
 from predictions.store import ClaimedRun, Outcome, Store
@@ -35,6 +37,12 @@ CLAIM_PATIENCE_S = 5.0  # an unclaimed run is found again by the reaper
 NOTHING = Overrides()
 
 
+class CannotGoOn(EngineError):
+    """What the run was when it paused means nothing here."""
+
+    code = "cannot_go_on"
+
+
 class StoredHistory:
     """The conversation of one run's (flow, session), as its memory nodes read it."""
 
@@ -45,7 +53,7 @@ class StoredHistory:
     async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
         most = settings.MEMORY_MAX_MESSAGES
         wanted = most if last is None else min(last, most)
-        return await self._store.history(self._run.chatflow_id, session_id or self._run.session_id, last=wanted)
+        return await self._store.history(self._run, session_id or self._run.session_id, last=wanted)
 
 
 class Flows:
@@ -110,7 +118,10 @@ class RunHost:
 
     async def _run(self, run: ClaimedRun, commands: Commands) -> None:
         log = self._publisher.open(run)
-        recorder = Recorder(run)
+        checkpoint = run.checkpoint
+        recorder = Recorder(run, checkpoint)
+        if checkpoint:
+            log.begin_again(checkpoint.done)
         try:
             flow = await self._flows.get(run.version_id)
             overrides = self._overrides(run, flow)
@@ -118,7 +129,8 @@ class RunHost:
             world = await self._world(run, flow, overrides.variables)
             flow = with_overrides(flow, overrides)
             limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S)
-            events = run_flow(flow, run_request(run), world, registry=self._registry, limits=limits, commands=commands)
+            resume = Resume(checkpoint.snapshot, human_answer(run, checkpoint)) if checkpoint else None
+            events = begun(flow, run_request(run), world, self._registry, limits, commands, resume)
             async for event in events:
                 recorder.observe(event)
                 log.append(event)
@@ -151,6 +163,11 @@ class RunHost:
             return NOTHING
         return apply_overrides(flow, asked, {"overrideConfig": run.request.get("overrideRules")}, self._registry)
 
+    async def _previous(self, run: ClaimedRun) -> PreviousRun | None:
+        """What the session's last run left."""
+        left = await self._store.previous(run)
+        return PreviousRun(left["state"], left["form"]) if left else None
+
     async def _world(self, run: ClaimedRun, flow: Flow, given: Mapping[str, str]) -> World:
         stored = await sync_to_async(variable_values)(run.workspace_id) if flow.uses_variables else {}
         return World(
@@ -160,6 +177,7 @@ class RunHost:
             clock=self._clock,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables={**stored, **given},
+            previous=lambda: self._previous(run),
         )
 
 
@@ -167,7 +185,8 @@ def run_request(run: ClaimedRun) -> RunRequest:
     """What the engine is asked, from what the caller sent."""
     request = run.request
     return RunRequest(
-        question=request.get("fullQuestion") or run.question,
+        question=request.get("attachment", "") + run.question,
+        attachment=request.get("attachment", ""),
         chat_id=run.chat_id,
         session_id=run.session_id,
         chatflow_id=str(run.chatflow_id),
@@ -179,6 +198,30 @@ def run_request(run: ClaimedRun) -> RunRequest:
         images=tuple(request.get("images") or ()),
         is_streaming=run.is_streaming,
     )
+
+
+def begun(
+    flow: Flow,
+    request: RunRequest,
+    world: World,
+    registry: Registry,
+    limits: Limits,
+    commands: Commands,
+    resume: Resume | None,
+) -> AsyncGenerator[Event, None]:
+    """The run's events to come. Raises CannotGoOn for a checkpoint that this version cannot read."""
+    try:
+        return run_flow(flow, request, world, registry=registry, limits=limits, commands=commands, resume=resume)
+    except (ValueError, LookupError) as exc:
+        if resume is None:
+            raise
+        raise CannotGoOn(f"The run cannot go on after its pause: {exc} Ask again from the beginning.") from exc
+
+
+def human_answer(run: ClaimedRun, checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """What the person said to the node that waits."""
+    said = run.request["humanInput"]
+    return {"type": said["type"], "feedback": said["feedback"], "startNodeId": checkpoint.node_id}
 
 
 def settled_event(outcome: Outcome) -> dict[str, Any]:

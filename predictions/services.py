@@ -26,6 +26,7 @@ class RunFailedError(AppError):
         "worker_lost": 503,
         "database_away": 503,
         "broker_away": 503,
+        "cannot_go_on": 409,
         "internal": 500,
         "node_failed": 500,
     }
@@ -46,9 +47,12 @@ class FoundRun:
     question: str
     chat_id: str
     session_id: str
+    attempts_before: int
 
 
-FIND_RUN = "SELECT id, chatflow_id, question, chat_id, session_id FROM predictions_execution WHERE id = %b"
+FIND_RUN = """
+SELECT id, chatflow_id, question, chat_id, session_id, attempts_before FROM predictions_execution WHERE id = %b
+"""
 
 
 async def start_prediction(

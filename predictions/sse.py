@@ -36,7 +36,7 @@ class Frames:
             if entry is not None:
                 if frames := self._rendered(entry):
                     yield frames
-                if entry.settled is not None:
+                if entry.settled is not None and entry.id.attempt >= self._after.attempt:
                     return
             elif not self._closing.is_set():
                 yield HEARTBEAT

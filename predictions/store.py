@@ -11,6 +11,8 @@ import orjson
 
 from engine.providers.base import Message
 from predictions.batching import Batcher
+from predictions.checkpoints import Checkpoint, read_checkpoint
+from predictions.encoding import encode
 from predictions.pool import Pool, borrowed
 
 
@@ -48,6 +50,13 @@ class ClaimedRun:
     is_streaming: bool
     reply_to: str
     stop_requested: bool
+    attempts_before: int = 0
+    written: str | None = None  # JSON text of its checkpoint, if it has waited for a person
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Where it goes on; None if it begins."""
+        return read_checkpoint(self.written) if self.written else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class Outcome:
     output_tokens: int
     messages: Sequence[Mapping[str, Any]]
     node_runs: Sequence[Mapping[str, Any]]
+    checkpoint: str | None = None  # JSON text, of a run that waits
+    flow_state: Mapping[str, Any] | None = None  # state and form at the end
 
 
 RECORD = """
@@ -85,25 +96,38 @@ UPDATE predictions_execution run
 SET state = 'RUNNING', attempt = attempt + 1, worker = %b, started_at = clock_timestamp()
 FROM due WHERE run.id = due.id
 RETURNING run.id, attempt, workspace_id, chatflow_id, version_id, chat_id, session_id, chat_type, question, request,
-    is_streaming, reply_to, stop_requested
+    is_streaming, reply_to, stop_requested, attempts_before, checkpoint
 """
 
+# A run that goes on has in its checkpoint what was said in it.
 HISTORY = """
 SELECT role, content FROM predictions_chatmessage
-WHERE chatflow_id = %b AND session_id = %b AND error = ''
+WHERE chatflow_id = %b AND session_id = %b AND error = '' AND execution_id IS DISTINCT FROM %b
 ORDER BY id DESC LIMIT %b
+"""
+
+PREVIOUS = """
+SELECT flow_state FROM predictions_execution
+WHERE chatflow_id = %b AND session_id = %b AND id < %b AND flow_state IS NOT NULL
+ORDER BY id DESC LIMIT 1
 """
 
 SETTLE = """
 WITH outcome AS (
     SELECT * FROM jsonb_to_recordset(%b::jsonb) AS o (id uuid, attempt int, state text, output jsonb, error text,
-        error_code text, input_tokens int, output_tokens int)
+        error_code text, input_tokens int, output_tokens int, checkpoint text, flow_state jsonb)
 ), settled AS (
     UPDATE predictions_execution run
     SET state = o.state, output = o.output, error = o.error, error_code = o.error_code,
-        input_tokens = o.input_tokens, output_tokens = o.output_tokens, finished_at = clock_timestamp()
+        input_tokens = run.input_tokens + o.input_tokens, output_tokens = run.output_tokens + o.output_tokens,
+        finished_at = clock_timestamp(), flow_state = o.flow_state,
+        -- Who was told that it failed may give the answer again.
+        checkpoint = CASE o.state WHEN 'FAILED' THEN run.checkpoint ELSE o.checkpoint END
     FROM outcome o WHERE run.id = o.id AND run.attempt = o.attempt AND run.state = 'RUNNING'
     RETURNING run.*
+), answered AS (
+    UPDATE predictions_chatmessage m SET extra = m.extra - 'action'
+    FROM settled s WHERE m.execution_id = s.id AND s.attempts_before > 0 AND s.state <> 'FAILED'
 ), said AS (
     INSERT INTO predictions_chatmessage (id, workspace_id, chatflow_id, execution_id, role, content, chat_id,
         session_id, chat_type, memory_type, lead_email, error, extra)
@@ -157,14 +181,21 @@ class Store:
             settled = {row[0] for row in await cursor.fetchall()}
         return [outcome.id in settled for outcome in outcomes]
 
-    async def history(self, chatflow_id: UUID, session_id: str, *, last: int) -> list[Message]:
-        """The newest `last` messages of a session, oldest first."""
+    async def history(self, run: ClaimedRun, session_id: str, *, last: int) -> list[Message]:
+        """The newest `last` messages of a session of the run's flow but for the run's own, oldest first."""
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(HISTORY, [chatflow_id, session_id, last])
+            cursor = await connection.execute(HISTORY, [run.chatflow_id, session_id, run.id, last])
             rows = await cursor.fetchall()
         return [
             Message(role="user" if role == "userMessage" else "assistant", content=text) for role, text in rows[::-1]
         ]
+
+    async def previous(self, run: ClaimedRun) -> Mapping[str, Any] | None:
+        """`flow_state` of the session's latest run before this one that has left any."""
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(PREVIOUS, [run.chatflow_id, run.session_id, run.id])
+            row = await cursor.fetchone()
+        return row[0] if row else None
 
     async def flow_data(self, version_id: UUID) -> str:
         async with borrowed(self.pool) as connection:
@@ -177,18 +208,10 @@ class Store:
 
 def _json(rows: Sequence[Any]) -> str:
     """Rows as JSON text. PostgreSQL's text cannot hold NUL, so it is dropped from what models and tools said."""
-    encoded = orjson.dumps(rows, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    encoded = encode(rows)
     if b"\\u0000" in encoded:
         encoded = orjson.dumps(_without_nul(orjson.loads(encoded)))
     return encoded.decode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=str)
-    return str(value)
 
 
 def _without_nul(value: Any) -> Any:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from engine.events import Event, TokenEmitted
+from engine.events import Event, RunPaused, TokenEmitted
+from predictions.encoding import encode
 from predictions.store import ClaimedRun
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,9 @@ RECORD = b"\x1e"  # between entries on a channel: JSON never contains it raw
 FIELD = b"e"  # the one field of an entry: its events
 CLOSE_WAIT_S = 15.0
 
-# The last event of every log. It is not the engine's: it is written once the run is settled in the database.
+# The first event of a run that a person let go on, and the last event of every log. They are not the engine's: the
+# one tells what is behind the run, the other is written once the run is settled in the database.
+RESUMED = "Resumed"
 SETTLED = "Settled"
 
 
@@ -88,8 +90,14 @@ class RunLog:
         self._has_token = False
         self._pending: list[tuple[str, Event | Mapping[str, Any]]] = []
 
+    def begin_again(self, trace: Sequence[Mapping[str, Any]]) -> None:
+        """Say what the run did before it waited."""
+        self._pending.append((RESUMED, {"trace": trace}))
+
     def append(self, event: Event) -> None:
         """Add one event; it leaves with the next flush, or at the end if nobody watches the run."""
+        if isinstance(event, RunPaused):
+            return  # the checkpoint is not for viewers, and what they see of it comes once it is kept
         self._pending.append((type(event).__name__, event))
         if not self._is_streaming:
             return
@@ -111,7 +119,7 @@ class RunLog:
             return None
         events, self._pending = self._pending, []
         self._number += 1
-        return f"{self.attempt}-{self._number}", orjson.dumps(events, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+        return f"{self.attempt}-{self._number}", encode(events)
 
     @property
     def is_first_entry(self) -> bool:
@@ -191,11 +199,3 @@ class EventPublisher:
             # An id that is not above the last one: written before the connection broke, or by a superseded attempt.
             if isinstance(answer, Exception) and not isinstance(answer, ResponseError):
                 raise answer
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=str)
-    return str(value)

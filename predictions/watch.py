@@ -34,7 +34,7 @@ END = 1_000_000_000  # number of an end that the database told: after every entr
 
 ENDED = """
 SELECT id, attempt, state, output, error, error_code FROM predictions_execution
-WHERE id = ANY(%b) AND state IN ('COMPLETED', 'FAILED', 'CANCELLED')
+WHERE id = ANY(%b) AND state IN ('COMPLETED', 'FAILED', 'CANCELLED', 'WAITING')
 """
 MISSING = """
 SELECT wanted FROM unnest(%b::uuid[]) wanted WHERE NOT EXISTS (SELECT FROM predictions_execution WHERE id = wanted)
@@ -67,13 +67,13 @@ class Entry:
 
 
 class Watcher:
-    """One reader of one run's events, from the beginning, each entry once and in order."""
+    """One reader of one run's events from the attempt after `after` on, each entry once and in order."""
 
-    def __init__(self, hub: Hub, execution_id: UUID, *, is_live: bool) -> None:
+    def __init__(self, hub: Hub, execution_id: UUID, *, is_live: bool, after: int) -> None:
         self.execution_id = execution_id
         self.is_live = is_live
         self.is_abandoned = False
-        self.last = EntryId(0, 0)
+        self.last = EntryId(after, END if after else 0)
         # A run that nobody publishes to us may be over, and its stream gone: the database is asked soon.
         self.quiet_since = asyncio.get_running_loop().time() - (0 if is_live else SILENCE_S - 3 * POLL_S)
         self._hub = hub
@@ -98,8 +98,10 @@ class Watcher:
         self._take(entry)
 
     def end(self, attempt: int, settled: Mapping[str, Any]) -> None:
-        """The run is over, says the database."""
-        self._take(Entry(EntryId(max(attempt, self.last.attempt), END), [[SETTLED, settled]]))
+        """The run is over, says the database. An end that this reader is already past is ignored."""
+        place = EntryId(max(attempt, self.last.attempt), END)
+        if place.entry > self.last.entry:
+            self._take(Entry(place, [[SETTLED, settled]]))
 
     def _take(self, entry: Entry) -> None:
         self.last = entry.id
@@ -150,12 +152,13 @@ class Hub:
         duties = (self._listen_forever(), self._poll_forever(), self._ask_forever())
         self._tasks = [asyncio.create_task(duty) for duty in duties]
 
-    def watch(self, execution_id: UUID, *, is_live: bool) -> Watcher:
-        """Follow a run until the watcher is closed.
+    def watch(self, execution_id: UUID, *, is_live: bool, after: int = 0) -> Watcher:
+        """Follow a run, its attempts after number `after`, until the watcher is closed.
 
-        `is_live`: the run's `reply_to` is this hub's channel and it has not started, so all its entries come here.
+        `is_live`: the run's `reply_to` is this hub's channel and that attempt has not started, so all its entries come
+        here.
         """
-        watcher = Watcher(self, execution_id, is_live=is_live and self.is_connected)
+        watcher = Watcher(self, execution_id, is_live=is_live and self.is_connected, after=after)
         self._watchers.setdefault(str(execution_id).encode(), []).append(watcher)
         return watcher
 
@@ -263,7 +266,7 @@ class Hub:
                 watcher.end(attempt, settled)
         for (execution_id,) in gone:
             for watcher in silent[execution_id]:
-                watcher.end(0, DELETED)
+                watcher.end(watcher.last.attempt + 1, DELETED)
 
     def _everyone(self) -> list[Watcher]:
         return [watcher for watchers in self._watchers.values() for watcher in watchers]

@@ -24,6 +24,7 @@ from predictions.limits import RateLimited
 from predictions.pool import DatabaseAway
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
+from predictions.resumes import find_waiting, resume_prediction
 from predictions.services import RunFailedError, find_run, new_execution_id, start_prediction
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
@@ -93,11 +94,19 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
 async def _run(request: HttpRequest, flow: FlowRecord) -> HttpResponseBase:
     asked = read_request(request)
     process = web_process()
-    execution_id = new_execution_id()
     is_streaming = asked.wants_stream and flow.is_streamable
-    watcher = process.hub.watch(execution_id, is_live=True)
+    waiting = None
+    if asked.answer:
+        waiting = await find_waiting(process.pool, flow=flow, session_id=asked.session_id, answer=asked.answer)
+    execution_id = waiting.id if waiting else new_execution_id()
+    watcher = process.hub.watch(execution_id, is_live=True, after=waiting.attempt if waiting else 0)
     try:
-        await start_prediction(process, flow=flow, request=asked, execution_id=execution_id, is_streaming=is_streaming)
+        if waiting and asked.answer:
+            await resume_prediction(process, run=waiting, answer=asked.answer, is_streaming=is_streaming)
+        else:
+            await start_prediction(
+                process, flow=flow, request=asked, execution_id=execution_id, is_streaming=is_streaming
+            )
         if is_streaming:
             renderer = FrameRenderer(question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id)
             frames = Frames(watcher, renderer, after=EntryId(0, 0), closing=process.closing)
@@ -133,7 +142,9 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str) -> HttpRespon
     process = web_process()
     run = await find_run(process.pool, execution_id=execution_id, chatflow_id=flow.id)
     renderer = FrameRenderer(question=run.question, chat_id=run.chat_id, session_id=run.session_id, said=position.said)
-    watcher = process.hub.watch(execution_id, is_live=False)
+    # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
+    is_earlier = after and position.attempt <= run.attempts_before
+    watcher = process.hub.watch(execution_id, is_live=False, after=0 if is_earlier else run.attempts_before)
     frames = Frames(watcher, renderer, after=position, closing=process.closing)
     return stream_response(frames, execution_id=str(execution_id))
 

@@ -1,0 +1,127 @@
+"""Letting a run go on that waits for a person: which one, whether it may, and that only one caller does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from chatflows.records import FlowRecord
+from forjinn.core.errors import Conflict, Unavailable
+from predictions.checkpoints import Checkpoint, read_checkpoint
+from predictions.dispatch import BrokerAway, dispatch
+from predictions.pool import DatabaseAway, Pool, borrowed
+from predictions.requests import HumanAnswer, RequestInvalid
+from predictions.web import WebProcess
+
+LAST = """
+SELECT id, state, attempt, error_code, checkpoint FROM predictions_execution
+WHERE chatflow_id = %b AND session_id = %b ORDER BY id DESC LIMIT 1
+"""
+# Compares and sets: of two callers at once one finds the run as it was. The attempt changes with each time it ran.
+RESUME = """
+UPDATE predictions_execution
+SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, is_streaming = %b, reply_to = %b,
+    worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL, error = '',
+    error_code = '', finished_at = NULL
+WHERE id = %b AND state = %b AND attempt = %b AND checkpoint IS NOT NULL
+RETURNING id
+"""
+# No worker was told. The answer may be given again, also to a run that had failed.
+WAIT_ON = """
+UPDATE predictions_execution SET state = 'WAITING', finished_at = now()
+WHERE id = %b AND state = 'QUEUED' AND attempt = %b
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """A run that an answer may let go on, as it was found."""
+
+    id: UUID
+    state: str
+    attempt: int
+    checkpoint: Checkpoint
+
+
+async def find_waiting(pool: Pool, *, flow: FlowRecord, session_id: str, answer: HumanAnswer) -> WaitingRun:
+    """The session's last run, if it waits for this answer, or failed after one and may be tried again.
+
+    Raises Conflict if it does not, RequestInvalid for an answer that it does not understand.
+    """
+    async with borrowed(pool) as connection:
+        row = await (await connection.execute(LAST, [flow.id, session_id])).fetchone()
+    if row is None:
+        raise Conflict(
+            f"Nothing waits for an answer in session '{session_id}': send the chatId or overrideConfig.sessionId of "
+            "the call whose answer had an action"
+        )
+    execution_id, state, attempt, code, written = row
+    if state not in ("WAITING", "FAILED") or written is None:
+        raise Conflict(f"Run {execution_id}, the last of this session, {_why_not(state, code)}")
+    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written))
+    _check(run.checkpoint, answer)
+    return run
+
+
+async def resume_prediction(process: WebProcess, *, run: WaitingRun, answer: HumanAnswer, is_streaming: bool) -> None:
+    """Queue the run again with the answer, and wake a worker.
+
+    Raises Conflict if somebody else was faster, Unavailable, within seconds, when it cannot be done.
+    """
+    if not process.hub.is_connected:
+        raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached")
+    said = orjson.dumps({"humanInput": _said(run.checkpoint, answer)}).decode()
+    values = [said, is_streaming, process.hub.channel, run.id, run.state, run.attempt]
+    try:
+        async with borrowed(process.pool) as connection:
+            is_first = await (await connection.execute(RESUME, values)).fetchone()
+        if is_first is None:
+            raise Conflict(f"Run {run.id} was answered by another call at the same time; it goes on with that answer")
+        await dispatch(process.redis, [run.id])
+    except BrokerAway as exc:
+        async with borrowed(process.pool) as connection:
+            await connection.execute(WAIT_ON, [run.id, run.attempt])
+        raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached") from exc
+    except DatabaseAway as exc:
+        raise Unavailable("Predictions are unavailable for the moment: the database cannot be reached") from exc
+
+
+def _why_not(state: str, code: str) -> str:
+    if state in ("QUEUED", "RUNNING"):
+        return "is going on: it waits for no answer now"
+    if code == "wait_expired":
+        return "waited too long for an answer and was ended: ask again from the beginning"
+    return "has ended and waits for no answer: ask a new question"
+
+
+def _check(checkpoint: Checkpoint, answer: HumanAnswer) -> None:
+    """Raises RequestInvalid or Conflict for an answer to something else."""
+    asked = checkpoint.action
+    if answer.start_node_id and answer.start_node_id not in (checkpoint.node_id, _asking_node(asked)):
+        known = any(entry.get("nodeId") == answer.start_node_id for entry in checkpoint.trace)
+        what = "waits for no answer" if known else "is not in the run's trace"
+        raise RequestInvalid(
+            f"humanInput.startNodeId: {answer.start_node_id[:80]!r} {what}; the run waits at {checkpoint.node_id!r}"
+        )
+    if answer.action_id and answer.action_id != asked.get("id"):
+        raise Conflict("The run waits for an answer to another action than this one")
+    _said(checkpoint, answer)
+
+
+def _asking_node(action: Any) -> str:
+    return str((action.get("data") or {}).get("nodeId") or "")
+
+
+def _said(checkpoint: Checkpoint, answer: HumanAnswer) -> dict[str, str]:
+    """The answer as the run keeps it; `text` is what the conversation shows as the person's turn."""
+    labels = checkpoint.action.get("mapping") or {}
+    buttons = {"proceed": str(labels.get("approve", "Proceed")), "reject": str(labels.get("reject", "Reject"))}
+    kind: str | None = answer.kind or next((name for name, label in buttons.items() if label == answer.label), None)
+    if kind is None:
+        raise RequestInvalid(
+            f"question: expected '{buttons['proceed']}' or '{buttons['reject']}', the labels of the action's buttons"
+        )
+    return {"type": kind, "feedback": answer.feedback, "text": answer.feedback or answer.label or buttons[kind]}
