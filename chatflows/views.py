@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 from apikeys.authentication import key_of
 from apikeys.models import ApiKey, hash_key
 from chatflows import services
+from chatflows.inspection import PROBLEMS_HEADER, problems_of
 from chatflows.models import Chatflow
 from chatflows.serializers import (
     AGENT_KINDS,
@@ -40,6 +41,9 @@ from forjinn.core.refusals import first_problem
 IF_MATCH = OpenApiParameter("If-Match", str, "header", description="The ETag that was read.")
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, "header", description="The ETag that is at hand.")
 ETAG = OpenApiParameter("ETag", str, "header", response=[200], description="The flow's present revision.")
+PROBLEMS = OpenApiParameter(
+    PROBLEMS_HEADER, int, "header", response=[200], description="How many problems /chatflows/{id}/problems tells."
+)
 AFFECTED = OpenApiResponse(
     {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
     description="How many flows were deleted: one.",
@@ -104,7 +108,7 @@ class ChatflowsView(APIView):
     @extend_schema(
         operation_id="chatflow_create",
         summary="Save a new flow.",
-        parameters=[ETAG],
+        parameters=[ETAG, PROBLEMS],
         request=ChatflowCreateSerializer,
         responses={200: ChatflowSerializer},
         examples=[NEW_FLOW],
@@ -115,7 +119,7 @@ class ChatflowsView(APIView):
         chatflow = services.create_chatflow(
             workspace_id=key_of(request).workspace_id, author=key_of(request).name, **form.validated_data
         )
-        return _whole(chatflow)
+        return _saved(chatflow)
 
 
 class ChatflowView(APIView):
@@ -140,7 +144,7 @@ class ChatflowView(APIView):
     @extend_schema(
         operation_id="chatflow_update",
         summary="Change a flow; what is left out keeps its value.",
-        parameters=[IF_MATCH, ETAG],
+        parameters=[IF_MATCH, ETAG, PROBLEMS],
         request=ChatflowUpdateSerializer,
         responses=ChatflowSerializer,
         examples=[DEPLOYMENT],
@@ -156,7 +160,7 @@ class ChatflowView(APIView):
             if_revision=_expected(request),
             **form.validated_data,
         )
-        return _whole(chatflow)
+        return _saved(chatflow)
 
     @extend_schema(
         operation_id="chatflow_delete",
@@ -193,7 +197,7 @@ class AgentflowsView(ChatflowsView):
     @extend_schema(
         operation_id="agentflow_create",
         summary="Save a new agent flow.",
-        parameters=[ETAG],
+        parameters=[ETAG, PROBLEMS],
         request=AgentflowCreateSerializer,
         responses={200: ChatflowSerializer},
         examples=[NEW_AGENT],
@@ -252,6 +256,13 @@ def _named_key(request: Request, raw_key: str) -> ApiKey:
 def _whole(chatflow: Chatflow) -> Response:
     body = ChatflowSerializer().to_representation(chatflow)
     return Response(body, headers={"ETag": _etag(chatflow)})
+
+
+def _saved(chatflow: Chatflow) -> Response:
+    """A flow is saved whatever is wrong with it; the header says whether to look."""
+    response = _whole(chatflow)
+    response.headers[PROBLEMS_HEADER] = str(len(problems_of(chatflow)))
+    return response
 
 
 def _etag(chatflow: Chatflow) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -12,6 +11,7 @@ import orjson
 
 from engine.spec import NodeSpec, Param
 from engine.templating import Given
+from engine.words import words_of
 
 TEXT_KINDS = frozenset({"string", "date", "timePicker", "weekDaysPicker", "monthDaysPicker", "datePicker"})
 JSON_KINDS = frozenset({"json", "datagrid"})
@@ -60,7 +60,6 @@ WORDS = frozenset(
         "url",
     )
 )
-WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 STORED_FILE = "FILE-STORAGE::"
 MAX_DEPTH = 16
 NAMES: Mapping[type, str] = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object"}
@@ -72,10 +71,10 @@ class Misfit(Exception):
 
 def is_protected(param: Param) -> bool:
     """Whether callers can never set it, whatever a flow's rules say."""
-    words = {word.lower() for word in WORD.findall(param.name)} | {param.name.lower()}
-    # The words of one compound: `baseOptions` is as telling as `base` and `options` are not.
-    compounds = {"".join(pair).lower() for pair in pairwise(WORD.findall(param.name))}
-    return param.kind not in OPEN_KINDS or bool((words | compounds) & WORDS)
+    words = [word.lower() for word in words_of(param.name)]
+    # `baseOptions` is telling as a whole, its words are not.
+    compounds = ["".join(pair) for pair in pairwise(words)]
+    return param.kind not in OPEN_KINDS or not WORDS.isdisjoint([*words, *compounds])
 
 
 def typed(param: Param, value: Any) -> Any:

@@ -19,8 +19,11 @@ OPEN = {
     "/",
     "/health",
     "/ready",
+    "/api/v1/schema/workflow",
 }
 OWN_DOORS = ("/admin/", "/static/")
+# Pictures of what every server of this kind has; what has no picture is not found.
+ICONS = ("/api/v1/node-icon/", "/api/v1/components-credentials-icon/")
 # Calls for public flows decide by the flow; with an id of no flow they answer 400 or 404.
 BY_FLOW = (
     "/api/v1/prediction/",
@@ -42,7 +45,7 @@ def routes(patterns: Sequence[URLPattern | URLResolver], prefix: str = "") -> It
 
 def keyed_routes() -> list[str]:
     found = set(routes(get_resolver().url_patterns)) - OPEN
-    return sorted(path for path in found if not path.startswith((*OWN_DOORS, *BY_FLOW)))
+    return sorted(path for path in found if not path.startswith((*OWN_DOORS, *ICONS, *BY_FLOW)))
 
 
 def concrete(path: str) -> str:
