@@ -42,9 +42,20 @@ UPLOAD: Schema = {
     },
     "required": ["type"],
 }
+HUMAN_INPUT: Schema = {
+    "type": ["object", "null"],
+    "description": "The answer to a run of this session that waits for a person: that run goes on.",
+    "properties": {
+        "type": {"enum": ["proceed", "reject"]},
+        "feedback": TEXT_OR_NULL,
+        "startNodeId": {**TEXT_OR_NULL, "description": "`action.data.nodeId`; the node that waits when absent."},
+    },
+    "required": ["type"],
+}
 REQUEST: Schema = {
     "type": "object",
-    "description": "A question, or the values of a form. Fields that are null count as absent, others are ignored.",
+    "description": "A question, the values of a form, or the answer to a run that waits for a person. Fields that are "
+    "null count as absent, others are ignored.",
     "properties": {
         "question": {**TEXT_OR_NULL, "description": "The user's message."},
         "chatId": {**ID_OR_NULL, "description": "The conversation; made up when absent."},
@@ -54,6 +65,13 @@ REQUEST: Schema = {
         "form": {"type": ["object", "null"], "description": "Values for a flow that starts from a form."},
         "overrideConfig": {"type": ["object", "null"], "properties": {"sessionId": ID_OR_NULL}},
         "uploads": {"type": ["array", "null"], "items": UPLOAD},
+        "humanInput": HUMAN_INPUT,
+        "action": {
+            "type": ["object", "null"],
+            "description": "The action of a multi-agent graph that waits for a person; the question is then the label "
+            "of the button that was chosen.",
+            "properties": {"id": TEXT_OR_NULL},
+        },
         "leadEmail": TEXT_OR_NULL,
     },
     "anyOf": [
@@ -65,7 +83,23 @@ REQUEST: Schema = {
             "properties": {"form": {"type": "object"}, "question": {"type": ["string", "null"], "maxLength": 0}},
             "required": ["form"],
         },
+        {"properties": {"humanInput": {"type": "object"}}, "required": ["humanInput"]},
     ],
+}
+ACTION: Schema = {
+    "type": "object",
+    "description": "Set when the run waits for a person: what to ask them. Answer with humanInput in the same session.",
+    "properties": {
+        "id": TEXT,
+        "mapping": {
+            "type": "object",
+            "description": "The labels of the two answers.",
+            "properties": {"approve": TEXT, "reject": TEXT},
+        },
+        "elements": {"type": "array", "description": "The buttons to show.", "items": {"type": "object"}},
+        "data": {"type": "object", "description": "The node that asks: nodeId, nodeLabel, input."},
+    },
+    "required": ["id", "mapping"],
 }
 ANSWER: Schema = {
     "type": "object",
@@ -81,6 +115,7 @@ ANSWER: Schema = {
         "isStreamValid": {"type": "boolean"},
         "usedTools": {"type": "array", "items": {"type": "object"}},
         "agentFlowExecutedData": {"type": "array", "items": {"type": "object"}},
+        "action": ACTION,
         "warnings": {"type": "array", "items": TEXT},
     },
     "required": ["question", "chatId"],
@@ -130,6 +165,7 @@ NOT_FROM_HERE = {
     }
 }
 TOO_OFTEN = {"429": {"description": "Beyond the flow's rate limit, in its author's words.", "content": WORDS}}
+NOT_WAITING = {"409": {"description": "Nothing waits in this session for that answer.", **ERROR_RESPONSE}}
 TOO_SLOW = {"504": {"description": "A node took too long.", **ERROR_RESPONSE}}
 
 PREDICT: Schema = {
@@ -161,6 +197,7 @@ PREDICT: Schema = {
             "content": {**_json(ANSWER, EXAMPLE_ANSWER), **EVENTS},
         },
         **NOT_FROM_HERE,
+        **NOT_WAITING,
         **TOO_OFTEN,
         **CRASHED,
         **VENDOR_FAILED,

@@ -111,9 +111,9 @@ def read_request(request: HttpRequest) -> PredictionRequest:
     chat_id = chat_id or alias or session_id or str(uuid4())
     form = _object(body, "form")
     question = _text(body, "question")
-    if question and form:
-        raise RequestInvalid("Question and form cannot be provided at the same time")
     answer = _answer(body, question)
+    if question and form and answer is None:
+        raise RequestInvalid("Question and form cannot be provided at the same time")
     if answer is None and body.get("question") is None and body.get("form") is None:
         raise RequestInvalid("question: required; a flow that starts from a form takes form instead")
     uploads = _uploads(body)
@@ -135,7 +135,8 @@ def read_request(request: HttpRequest) -> PredictionRequest:
 
 def _answer(body: Mapping[str, Any], question: str) -> HumanAnswer | None:
     """The answer to an agent flow, or the button of a multi-agent graph that was chosen."""
-    if given := _object(body, "humanInput"):
+    if body.get("humanInput") not in (None, ""):
+        given = _object(body, "humanInput")
         kind = given.get("type")
         if kind not in ("proceed", "reject"):
             raise RequestInvalid(f"humanInput.type: expected proceed or reject, got {_shown(kind)}")

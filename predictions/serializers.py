@@ -29,6 +29,7 @@ class ChatMessageSerializer(serializers.Serializer[ChatMessage]):
     leadEmail = serializers.CharField(required=False)
     error = serializers.CharField(required=False, help_text="Why there is no answer, or why it stopped.")
     usedTools = serializers.ListField(required=False)
+    action = serializers.DictField(required=False, help_text="What the run waits for, until it is answered.")
     sourceDocuments = serializers.ListField(required=False)
     fileUploads = serializers.ListField(required=False)
     createdDate = serializers.DateTimeField()
@@ -72,7 +73,8 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
     stoppedDate = serializers.DateTimeField(allow_null=True)
 
     def to_representation(self, run: Execution) -> dict[str, Any]:
-        trace = [node_run.entry for node_run in run.node_runs.all()]
+        # A run that went on after a pause tells its trace anew: the node that waited stands in it once.
+        trace = (run.output or {}).get("agentFlowExecutedData") or [node_run.entry for node_run in run.node_runs.all()]
         return {
             "id": str(run.id),
             "state": WIRE_STATES[run.state],
