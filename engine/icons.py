@@ -58,4 +58,5 @@ def _initials(label: str) -> str:
     words = words_of(label)
     if len(words) > 1:
         return "".join(word[0] for word in words[:2]).upper()
-    return (words[0] if words else label or "?")[:2].title()
+    word = words[0] if words else label or "?"
+    return word[:1].upper() + word[1:2]
