@@ -15,6 +15,8 @@ HEARTBEAT = b":heartbeat\n\n"
 DONE = "[DONE]"
 STATES = {"COMPLETED": "FINISHED", "FAILED": "ERROR", "CANCELLED": "TERMINATED", "WAITING": "STOPPED"}
 
+OF_AGENTS = ("usedTools", "sourceDocuments", "artifacts")  # what a multi-agent run says of all its steps together
+
 Fields = Mapping[str, Any]
 
 
@@ -51,6 +53,7 @@ class FrameRenderer:
         self._behind: list[Any] = []  # the trace before the run waited
         self._trace: list[Any] = []
         self._tools: Any = None
+        self._steps = 0  # of agents, that the viewer has seen
 
     @property
     def said(self) -> int:
@@ -65,7 +68,7 @@ class FrameRenderer:
             case "RunStarted":
                 self._is_agentflow = fields["kind"] == "AGENTFLOW"
                 # A second attempt begins anew; it exists only if the first had said nothing yet.
-                self._trace, self._tools = list(self._behind), None
+                self._trace, self._tools, self._steps = list(self._behind), None, 0
                 if self._is_agentflow:
                     yield frame("agentFlowEvent", "INPROGRESS")
             case "Resumed":
@@ -76,6 +79,8 @@ class FrameRenderer:
                 yield frame("thinking", fields["text"], **({} if duration is None else {"duration": duration}))
             case "ToolsUsed":
                 yield from self._used_tools(fields["tools"])
+            case "AgentReasoned":
+                yield from self._reasoned(fields["steps"], fields["next_agent"])
             case "Settled":
                 yield from self._end(fields)
             case _ if self._is_agentflow:
@@ -94,6 +99,15 @@ class FrameRenderer:
             yield frame("usedTools", tools)
         else:
             self._tools = tools
+
+    def _reasoned(self, steps: Any, next_agent: str = "") -> Iterator[bytes]:
+        self._steps = len(steps)
+        if not self._has_started:
+            self._has_started = True
+            yield frame("start", steps)
+        yield frame("agentReasoning", steps)
+        if next_agent:
+            yield frame("nextAgent", next_agent)
 
     def _agentflow(self, name: str, fields: Fields) -> Iterator[bytes]:
         match name:
@@ -120,11 +134,16 @@ class FrameRenderer:
             self._is_agentflow = True
             if len(trace) > len(self._trace):  # the log of these nodes was lost
                 yield frame("agentFlowExecutedData", trace)
+        steps = output.get("agentReasoning") or ()
+        if len(steps) > self._steps:  # likewise
+            yield from self._reasoned(steps)
         is_good = settled["state"] in ("COMPLETED", "WAITING")
         if is_good:
             yield from self._rest_of(output)
         if self._tools:
             yield frame("usedTools", self._tools)
+        if steps:
+            yield from (frame(name, output[name]) for name in OF_AGENTS if name in output)
         if self._is_agentflow:
             yield frame("agentFlowEvent", STATES[settled["state"]])
         if action := output.get("action"):

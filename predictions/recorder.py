@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from engine.events import (
+    AgentReasoned,
     Event,
     NodeFailed,
     NodeFinished,
@@ -22,10 +23,14 @@ from engine.events import (
 )
 from forjinn.core.ids import uuid7
 from predictions.checkpoints import Checkpoint
+from predictions.flowise import OF_AGENTS
 from predictions.models import Execution
 from predictions.store import ClaimedRun, Outcome
 
 CANCELLED = "Flow execution was cancelled"
+
+# What is kept with the answer's message.
+SAID_BESIDE = ("usedTools", "sourceDocuments", "artifacts", "agentReasoning", "action")
 
 Ending = RunFinished | RunPaused | RunStopped | RunFailed
 
@@ -44,6 +49,7 @@ class Recorder:
         self._node_runs: list[Mapping[str, Any]] = []
         self._said: list[str] = []
         self._used_tools: list[Any] = []
+        self._steps: list[Mapping[str, Any]] = []  # of agents
         self._tokens = (0, 0)
         self._warnings: list[str] = []
         self._ending: Ending | None = None
@@ -59,6 +65,8 @@ class Recorder:
                 self._kind = event.kind
             case ToolsUsed():
                 self._used_tools = list(event.tools)
+            case AgentReasoned():
+                self._steps = list(event.steps)
             case UsageReported():
                 self._tokens = (self._tokens[0] + event.input_tokens, self._tokens[1] + event.output_tokens)
             case RunFinished() | RunPaused() | RunStopped() | RunFailed():
@@ -154,12 +162,17 @@ class Recorder:
         }
         if self._kind == "CHATFLOW":
             output["isStreamValid"] = run.is_streaming
+        elif self._kind == "MULTIAGENT":
+            output["agentReasoning"] = self._steps
         else:
             output["agentFlowExecutedData"] = self._trace
         if isinstance(ending, RunFinished) and ending.memory_type:
             output["memoryType"] = ending.memory_type
         if used := self._tools(ending):
             output["usedTools"] = used
+        output |= of_all_steps(self._steps)
+        if isinstance(ending, RunPaused):
+            output["action"] = ending.action
         if self._warnings:
             output["warnings"] = self._warnings
         return output
@@ -181,7 +194,7 @@ class Recorder:
             "error": error,
             "extra": {"fileUploads": uploads} if uploads else {},
         }
-        extra = {key: output[key] for key in ("usedTools", "action") if output.get(key)}
+        extra = {key: output[key] for key in SAID_BESIDE if output.get(key)}
         answered = {
             **common,
             "id": self._api_message_id,
@@ -191,6 +204,12 @@ class Recorder:
             "extra": extra,
         }
         return [asked, answered]
+
+
+def of_all_steps(steps: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """What agents used, found and made in all their steps; names of which there is nothing are left out."""
+    every = {name: [item for step in steps for item in step.get(name) or ()] for name in OF_AGENTS}
+    return {name: items for name, items in every.items() if items}
 
 
 def user_content(question: str, request: Mapping[str, Any]) -> str:

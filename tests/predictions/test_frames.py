@@ -104,3 +104,41 @@ def test_a_stopped_classic_answer_aborts_and_ends() -> None:
     events = rendered([CLASSIC, token("Hel"), settled("CANCELLED", text="Hel", error="Flow execution was cancelled")])
 
     assert [name for name, _ in events] == ["start", "token", "metadata", "abort", "end"]
+
+
+MULTIAGENT = ("RunStarted", {"seq": 1, "kind": "MULTIAGENT"})
+STEPS = [{"agentName": "Boss", "messages": []}, {"agentName": "Coder", "messages": ["code"]}]
+
+
+def reasoned(count: int, next_agent: str = "") -> tuple[str, dict[str, Any]]:
+    return "AgentReasoned", {"seq": 2, "node_id": "n", "steps": STEPS[:count], "next_agent": next_agent}
+
+
+def test_agents_show_every_step_before_the_answer_comes_whole() -> None:
+    tools = [{"tool": "search", "toolInput": {}, "toolOutput": "x"}]
+
+    events = rendered([MULTIAGENT, reasoned(1, "Coder"), reasoned(2), settled(agentReasoning=STEPS, usedTools=tools)])
+
+    assert events[:-2] == [
+        ("start", STEPS[:1]),
+        ("agentReasoning", STEPS[:1]),
+        ("nextAgent", "Coder"),
+        ("agentReasoning", STEPS),
+        ("token", "Hello"),
+        ("usedTools", tools),
+    ]
+    assert [name for name, _ in events[-2:]] == ["metadata", "end"]
+
+
+def test_steps_of_agents_whose_log_was_lost_are_shown_in_the_end() -> None:
+    events = rendered([MULTIAGENT, settled(agentReasoning=STEPS)])
+
+    assert events[:3] == [("start", STEPS), ("agentReasoning", STEPS), ("token", "Hello")]
+
+
+def test_agents_that_wait_for_a_person_ask_and_offer_what_to_press() -> None:
+    action = {"id": "a", "mapping": {"approve": "Yes", "reject": "No"}}
+
+    events = rendered([MULTIAGENT, reasoned(1), settled("WAITING", "May I?", agentReasoning=STEPS[:1], action=action)])
+
+    assert [name for name, _ in events] == ["start", "agentReasoning", "token", "action", "metadata", "end"]
