@@ -31,6 +31,8 @@ class ChatMessageSerializer(serializers.Serializer[ChatMessage]):
     usedTools = serializers.ListField(required=False)
     action = serializers.DictField(required=False, help_text="What the run waits for, until it is answered.")
     sourceDocuments = serializers.ListField(required=False)
+    artifacts = serializers.ListField(required=False)
+    agentReasoning = serializers.ListField(required=False, help_text="The steps of a multi-agent graph.")
     fileUploads = serializers.ListField(required=False)
     createdDate = serializers.DateTimeField()
 
