@@ -124,7 +124,6 @@ class RunRequest:
     attachment: str = ""  # text of fully uploaded files: {{ file_attachment }}
     webhook: Mapping[str, Any] = field(default_factory=dict)  # body, headers and query of the trigger: {{ $webhook }}
     iteration: Mapping[str, Any] | None = None  # in a block: value, index, isFirst, isLast: {{ $iteration }}
-    state: Mapping[str, Any] = field(default_factory=dict)  # goes before what the start node says the state holds
     callers: tuple[str, ...] = ()  # ids of the flows that called this one, the outermost first
 
 
@@ -149,6 +148,7 @@ class InnerRun:
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of all its nodes, the latest of each
     state: Mapping[str, Any] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    warnings: tuple[str, ...] = ()  # what was not taken of an override, and why
 
 
 class InnerRuns(Protocol):
@@ -167,11 +167,13 @@ class InnerRuns(Protocol):
         called: CalledFlow,
         request: RunRequest,
         *,
+        override: Mapping[str, Any],
         snapshot: Mapping[str, Any] | None = None,
         answer: Mapping[str, Any] | None = None,
     ) -> InnerRun:
         """Run another flow, of which nothing is heard; with a `snapshot` it goes on from there, with the answer.
 
+        `override` is held against the flow as that of a request is (`engine.overrides`), with everything enabled.
         Raises FlowError if it cannot run, ValueError for a snapshot that is not of it, RunLimitExceeded.
         """
         ...

@@ -21,11 +21,13 @@ from engine.events import (
     RunPaused,
     RunStopped,
 )
-from engine.flow import Node
+from engine.flow import Flow, Node
+from engine.overrides import apply_overrides, node_params, with_overrides
 from engine.plan import plan_for
 from engine.state import RunState, asked_again, restore
 
 if TYPE_CHECKING:
+    from engine.registry import Registry
     from engine.turn import Running
 
 Put = Callable[..., None]  # (class of an event, its fields but `seq`)
@@ -81,13 +83,16 @@ class Inner:
         called: CalledFlow,
         request: RunRequest,
         *,
+        override: Mapping[str, Any],
         snapshot: Mapping[str, Any] | None = None,
         answer: Mapping[str, Any] | None = None,
     ) -> InnerRun:
         """See `InnerRuns.flow`."""
-        plan = plan_for(called.flow, self._run.plan.registry)
+        registry = self._run.plan.registry
+        accepted = apply_overrides(called.flow, override, _everything(called.flow, override, registry), registry)
+        plan = plan_for(with_overrides(called.flow, accepted), registry)
         if snapshot is None:
-            state = RunState(queue=deque(plan.first), values=dict(request.state), form=request.form)
+            state = RunState(queue=deque(plan.first), form=request.form)
         else:
             state, request = restore(snapshot), asked_again(request, snapshot["asked"])
         unheard = Unheard()
@@ -95,7 +100,7 @@ class Inner:
             self._run,
             plan=plan,
             request=replace(request, is_streaming=False),
-            world=called.world,
+            world=replace(called.world, variables={**called.world.variables, **accepted.variables}),
             state=state,
             feed=unheard,
             said=[],
@@ -103,7 +108,7 @@ class Inner:
             has_past=False,
         )
         await self._run.work(inside)
-        return _ended(unheard.ending, state, before={})
+        return replace(_ended(unheard.ending, state, before={}), warnings=accepted.warnings)
 
     def _begin_next(self) -> None:
         """Let the earliest lane that is still going be heard, and what has ended before it."""
@@ -158,6 +163,17 @@ class Lane:
     def _marked(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The innermost iteration's marks stay."""
         return {**entry, "data": {**self.marks, **entry["data"]}}
+
+
+def _everything(flow: Flow, override: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """Rules under which a flow's author may change what a caller could at most."""
+    nodes: dict[str, list[dict[str, Any]]] = {}
+    for node in flow.nodes.values():
+        named = [name for name, _ in node_params(node, registry) if name in override]
+        nodes.setdefault(node.label, []).extend({"name": name, "enabled": True} for name in named)
+    given = override.get("vars")
+    variables = [{"name": name, "enabled": True} for name in given] if isinstance(given, Mapping) else []
+    return {"overrideConfig": {"status": True, "nodes": nodes, "variables": variables}}
 
 
 def _marks(node: Node, iteration: Mapping[str, Any]) -> dict[str, Any]:

@@ -133,6 +133,9 @@ class Ledger:
             state.form = output.get("form") or state.form
             if output.get("ephemeralMemory"):
                 state.is_forgetful, state.past = True, ()
+            if turn.step.spec.role == "start" and (said := output.get("question")):
+                # A trigger asks nothing by itself: the start node says what the question is.
+                self._running.request = replace(self._running.request, question=said)
         if node.id == state.paused_at:
             state.paused_at, state.kept, self._running.answer = "", None, None
         if result.jump_to is not None:

@@ -80,7 +80,7 @@ def run_flow(
     """
     plan = plan_for(flow, registry)
     if resume is None:
-        state, answer = RunState(queue=deque(plan.first), form=request.form, values=dict(request.state)), None
+        state, answer = RunState(queue=deque(plan.first), form=request.form), None
     else:
         state, answer = _restored(resume.snapshot, plan), resume.answer
         request = asked_again(request, resume.snapshot["asked"])

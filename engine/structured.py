@@ -54,14 +54,14 @@ async def ask_shaped(model: ChatModel, messages: Sequence[Message], schema: Mapp
     Raises NodeError if the second does not either.
     """
     parser = json_parser(schema, autofix=True)
-    completion = await _ask(model, messages, schema, parser)
+    completion = await ask_json(model, messages, schema, parser)
     usage = completion.usage
     try:
         return Shaped(parser.read(completion.text), usage, completion.thinking)
     except Unparsable as exc:
         correction = CORRECT.format(problem=exc, instructions=parser.instructions)
     asked = [*messages, Message("assistant", completion.text), Message("user", correction)]
-    completion = await _ask(model, asked, schema, parser)
+    completion = await ask_json(model, asked, schema, parser)
     usage += completion.usage
     try:
         return Shaped(parser.read(completion.text), usage, completion.thinking)
@@ -69,9 +69,10 @@ async def ask_shaped(model: ChatModel, messages: Sequence[Message], schema: Mapp
         raise NodeError(f"The model's answer does not have the structure that was asked for. {exc}") from exc
 
 
-async def _ask(
+async def ask_json(
     model: ChatModel, messages: Sequence[Message], schema: Mapping[str, Any], parser: OutputParser
 ) -> Completion:
+    """Ask once for an answer that `parser` can read; a server that knows no schemas is told of it in words."""
     try:
         return await model.complete(messages, schema=schema)
     except ProviderError as exc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -48,27 +48,50 @@ class AgentRun:
     called: list[dict[str, Any]] = field(default_factory=list)
     used: list[dict[str, Any]] = field(default_factory=list)
     completion: Completion = field(default_factory=lambda: Completion(""))
+    rounds: int = 0  # how often the model was asked
+    turn: Turn | None = None  # one whose calls have not all run
+    results: list[str] = field(default_factory=list)  # of those that have
+    is_approved: bool = False  # a person has allowed the next call
+    remark: str = ""  # what they said beside it
+
+    @property
+    def pending(self) -> ToolCall | None:
+        """The call that waits for a person, if one does."""
+        return self.turn.calls[len(self.results)] if self.turn else None
 
 
 async def run_agent(
-    ctx: NodeContext, talk: Talk, tools: Tools, messages: Sequence[Message], *, max_rounds: int
+    ctx: NodeContext,
+    talk: Talk,
+    tools: Tools,
+    messages: Sequence[Message],
+    *,
+    max_rounds: int,
+    guarded: Collection[str] = (),
+    earlier: AgentRun | None = None,
 ) -> AgentRun:
     """Calls run one after the other, in order. What a tool fails with is told to the model.
 
-    After `max_rounds` turns without an answer the answer is STOPPED.
+    After `max_rounds` turns without an answer the answer is STOPPED. Before a call of a `guarded` tool it returns with
+    that call `pending`; given back as `earlier`, with the call approved or its result added, it goes on from there.
     """
-    run = AgentRun(messages=list(messages))
-    for _ in range(max_rounds):
-        turn = await talk.ask(ctx, run.messages)
-        run.usage += turn.usage
-        run.completion = turn.completion
+    run = earlier or AgentRun(messages=list(messages))
+    while run.turn or run.rounds < max_rounds:
+        turn = run.turn or await _ask(ctx, run, talk)
         if not turn.calls:
             run.answer = turn.answer
             return run
-        results = await _call_all(ctx, run, tools, turn.calls)
+        run.turn = turn
+        if await _call_rest(ctx, run, tools, turn.calls, guarded):
+            return run
+        results = list(zip(turn.calls, run.results, strict=True))
+        run.turn, run.results = None, []
         if (direct := _direct_answer(tools, results, run.used)) is not None:
             return _end(ctx, run, direct)
         run.messages += talk.tell(turn, results)
+        if run.remark:
+            run.messages.append(Message("user", run.remark))
+            run.remark = ""
     return _end(ctx, run, STOPPED)
 
 
@@ -80,21 +103,34 @@ def _end(ctx: NodeContext, run: AgentRun, answer: str) -> AgentRun:
     return run
 
 
-async def _call_all(
-    ctx: NodeContext, run: AgentRun, tools: Tools, calls: Sequence[ToolCall]
-) -> list[tuple[ToolCall, str]]:
-    called = [{"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": ""} for call in calls]
+async def _ask(ctx: NodeContext, run: AgentRun, talk: Talk) -> Turn:
+    turn = await talk.ask(ctx, run.messages)
+    run.rounds += 1
+    run.usage += turn.usage
+    run.completion = turn.completion
+    called = [{"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": ""} for call in turn.calls]
     run.called += called
-    if ctx.is_last:
+    if called and ctx.is_last:
         ctx.emit_tools_called(called)
-    results = []
-    for call in calls:
+    return turn
+
+
+async def _call_rest(
+    ctx: NodeContext, run: AgentRun, tools: Tools, calls: Sequence[ToolCall], guarded: Collection[str]
+) -> bool:
+    """Run the calls of a turn that have no result yet. True: one of them waits for a person."""
+    waits = False
+    for call in calls[len(run.results) :]:
+        if call.name in guarded and call.name in tools and not run.is_approved:
+            waits = True
+            break
+        run.is_approved = False
         used, result = await call_tool(tools, call)
         run.used.append(used)
-        results.append((call, result))
-    if ctx.is_last:
+        run.results.append(result)
+    if run.used and ctx.is_last:
         ctx.emit_tools_used(list(run.used))
-    return results
+    return waits
 
 
 async def call_tool(tools: Tools, call: ToolCall) -> tuple[dict[str, Any], str]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from engine.approval import Answer, action_for, read_answer
 from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.nodes import conversations, values
 from engine.nodes.agent_loop import AgentRun, FunctionCalling, Tools, named_tools, run_agent
-from engine.providers.base import ChatModel, Message
-from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+from engine.nodes.agent_loop import Turn as AgentTurn
+from engine.providers.base import ChatModel, Completion, Message, ToolCall, Usage
+from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param, Pause
+from engine.state import message_from_json, message_to_json
 from engine.structured import answer_schema, ask_shaped
 
 PREFIX = "agent"
 MAX_ROUNDS = 25
+GUARDED = "agentSelectedToolRequiresHumanInput"
+REFUSED = "A person did not allow this call."
 INCAPABLE = "Agent needs to have a function calling capable models."
 AS_DATA = "Give your answer again as data, and nothing else."
 # What other servers of such flows have; to leave it out in silence would change what the agent knows or can do.
@@ -46,7 +52,7 @@ AGENT = NodeSpec(
             fields=(
                 Param("agentSelectedTool", "asyncOptions", "Tool", help="Which tool."),
                 Param(
-                    "agentSelectedToolRequiresHumanInput",
+                    GUARDED,
                     "boolean",
                     "Require Human Input",
                     optional=True,
@@ -67,29 +73,57 @@ AGENT = NodeSpec(
 )
 
 
-async def run_agent_node(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """Ask the model until it answers without calling a tool.
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """An agent's tools: where each came from, and which of them may not run unasked."""
 
-    Raises NodeInputError for a node that is not filled in, ProviderError if the model does not answer, NodeError for
-    an answer without the structure that was asked for.
+    tools: Tools
+    owners: Mapping[str, str]  # tool -> component
+    rows: Mapping[str, int]  # tool -> its row in the node
+    guarded: frozenset[str]
+
+    def without(self, names: Collection[str]) -> Kit:
+        return replace(self, tools={name: tool for name, tool in self.tools.items() if name not in names})
+
+    def siblings(self, name: str) -> list[str]:
+        """The tools that came from the same row, such as all of one server."""
+        return [other for other, row in self.rows.items() if row == self.rows[name]]
+
+
+async def run_agent_node(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Ask the model until it answers without calling a tool; a tool that needs somebody's leave pauses the run first.
+
+    Raises NodeInputError for a node that is not filled in, or an answer that is neither yes nor no, ProviderError if
+    the model does not answer, NodeError for an answer without the structure that was asked for.
     """
     with conversations.explained("Error in Agent node"):
         model = await conversations.chat_model(ctx, inputs, PREFIX)
         if model is None:
             raise NodeInputError(INCAPABLE)
         _check_available(inputs)
-        tools, owners = await _tools(ctx, inputs)
-        return await _answer(ctx, inputs, model, tools, owners)
+        kit = await _kit(ctx, inputs)
+        if ctx.answer is not None:
+            return await _go_on(ctx, inputs, model, kit, read_answer(ctx.answer))
+        turn = await conversations.take_turn(ctx, inputs, PREFIX, model)
+        return await _answer(ctx, inputs, model, kit, turn)
 
 
 async def _answer(
-    ctx: NodeContext, inputs: Inputs, model: ChatModel, tools: Tools, owners: Mapping[str, str]
+    ctx: NodeContext,
+    inputs: Inputs,
+    model: ChatModel,
+    kit: Kit,
+    turn: conversations.Turn,
+    *,
+    earlier: AgentRun | None = None,
+    removed: Sequence[str] = (),
 ) -> NodeResult:
-    turn = await conversations.take_turn(ctx, inputs, PREFIX, model)
     rows = values.items(inputs, "agentStructuredOutput")
     rounds = values.integer(inputs, "agentMaxIterations") or MAX_ROUNDS
-    talk = FunctionCalling(model, tools, is_silent=bool(rows))
-    run = await run_agent(ctx, talk, tools, turn.messages, max_rounds=rounds)
+    talk = FunctionCalling(model, kit.tools, is_silent=bool(rows))
+    run = await run_agent(ctx, talk, kit.tools, turn.messages, max_rounds=rounds, guarded=kit.guarded, earlier=earlier)
+    if run.pending is not None:
+        return _ask_leave(ctx, turn, run, run.pending, removed)
     extra = await _shape(ctx, run, model, turn.messages, answer_schema(rows)) if rows else {}
     usage = turn.usage + run.usage
     return NodeResult(
@@ -97,7 +131,7 @@ async def _answer(
             "content": run.answer,
             "usedTools": run.used,
             "calledTools": run.called,
-            "availableTools": _available(tools, owners),
+            "availableTools": _available(kit),
             **conversations.reasons(run.completion),
             **extra,
         },
@@ -106,6 +140,80 @@ async def _answer(
         messages=conversations.run_messages(ctx, inputs, PREFIX, turn, run.answer),
         usage=usage,
     )
+
+
+def _ask_leave(
+    ctx: NodeContext, turn: conversations.Turn, run: AgentRun, call: ToolCall, removed: Sequence[str]
+) -> NodeResult:
+    """Wait until a person has said whether the call may run. What ran before it is kept, so it does not run again."""
+    shown = {"id": call.id, "name": call.name, "args": dict(call.arguments)}
+    asked = f"Attempting to use tool:\n```json\n{orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode()}\n```"
+    text = f"{run.completion.text}\n{asked}".strip()
+    if ctx.request.is_streaming:
+        # The model's own words have been heard already if this node speaks.
+        ctx.emit_token(f"\n{asked}" if ctx.streams and run.completion.text else text)
+    messages = conversations.shown_messages(turn.messages)
+    action = action_for(ctx.node, {"messages": messages, "humanInputEnableFeedback": True}, ctx.world.random)
+    return NodeResult(
+        output={
+            "content": text,
+            "usedTools": run.used,
+            "calledTools": run.called,
+            "isWaitingForHumanInput": True,
+            "humanInputAction": action,
+        },
+        input={"messages": messages},
+        usage=turn.usage + run.usage,
+        pause=Pause(text, action, _kept(turn, run, removed)),
+    )
+
+
+def _kept(turn: conversations.Turn, run: AgentRun, removed: Sequence[str]) -> dict[str, Any]:
+    """All that going on takes, as plain JSON."""
+    assert run.turn is not None
+    said = Message("assistant", run.turn.completion.text, tool_calls=run.turn.calls)
+    return {
+        "asked": [message_to_json(message) for message in turn.messages],
+        "opening": [message_to_json(message) for message in turn.opening],
+        "messages": [message_to_json(message) for message in run.messages],
+        "said": message_to_json(said),
+        "results": run.results,
+        "called": run.called,
+        "used": run.used,
+        "rounds": run.rounds,
+        "removed": list(removed),
+        "remark": run.remark,
+    }
+
+
+async def _go_on(ctx: NodeContext, inputs: Inputs, model: ChatModel, kit: Kit, answer: Answer) -> NodeResult:
+    """With leave the call runs; without it the tool, and what came with it, is taken from the agent."""
+    kept = ctx.kept
+    said = message_from_json(kept["said"])
+    completion = Completion(said.content, said.tool_calls)
+    run = AgentRun(
+        messages=[message_from_json(message) for message in kept["messages"]],
+        called=list(kept["called"]),
+        used=list(kept["used"]),
+        completion=completion,
+        rounds=kept["rounds"],
+        turn=AgentTurn(completion, said.tool_calls),
+        results=list(kept["results"]),
+        is_approved=answer.is_yes,
+        remark="\n".join(filter(None, (kept["remark"], answer.feedback if answer.is_yes else ""))),
+    )
+    removed = list(kept["removed"])
+    if not answer.is_yes and (call := run.pending) is not None:
+        removed += kit.siblings(call.name) if call.name in kit.rows else [call.name]
+        refused = f"{REFUSED} {answer.feedback}".strip()
+        run.results.append(refused)
+        run.used.append({"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": "", "error": refused})
+    turn = conversations.Turn(
+        tuple(message_from_json(message) for message in kept["asked"]),
+        tuple(message_from_json(message) for message in kept["opening"]),
+        Usage(),
+    )
+    return await _answer(ctx, inputs, model, kit.without(removed), turn, earlier=run, removed=removed)
 
 
 async def _shape(
@@ -121,34 +229,39 @@ async def _shape(
     return conversations.beside_content(shaped.value)
 
 
-async def _tools(ctx: NodeContext, inputs: Inputs) -> tuple[Tools, dict[str, str]]:
-    """The tools by name, and which component each came from."""
+async def _kit(ctx: NodeContext, inputs: Inputs) -> Kit:
     built: list[Any] = []
     owners: dict[str, str] = {}
-    for row in values.items(inputs, "agentTools"):
+    rows: dict[str, int] = {}
+    guarded: set[str] = set()
+    for number, row in enumerate(values.items(inputs, "agentTools")):
         component = values.text(row, "agentSelectedTool")
         if not component:
             continue
-        if values.flag(row, "agentSelectedToolRequiresHumanInput"):
-            raise NodeInputError(
-                f"{component!r} is to be approved by a person before it runs, which is not available here: switch "
-                "'Require Human Input' off, or put a Human Input node before the agent."
-            )
         known = len(named_tools(built))
         built.append((await ctx.build(component, values.mapping(row, "agentSelectedToolConfig"))).value)
-        owners |= dict.fromkeys(list(named_tools(built))[known:], component)
-    return named_tools(built), owners
+        new = list(named_tools(built))[known:]
+        owners |= dict.fromkeys(new, component)
+        rows |= dict.fromkeys(new, number)
+        if values.flag(row, GUARDED):
+            guarded.update(new)
+    return Kit(named_tools(built), owners, rows, frozenset(guarded))
 
 
-def _available(tools: Tools, owners: Mapping[str, str]) -> list[dict[str, Any]]:
+def _asks_leave(inputs: Inputs) -> bool:
+    rows = inputs.get("agentTools")
+    return isinstance(rows, list) and any(values.flag(row, GUARDED) for row in rows if isinstance(row, Mapping))
+
+
+def _available(kit: Kit) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "description": tool.spec.description,
             "schema": tool.spec.parameters,
-            "toolNode": {"label": name, "name": owners[name]},
+            "toolNode": {"label": name, "name": kit.owners[name]},
         }
-        for name, tool in tools.items()
+        for name, tool in kit.tools.items()
     ]
 
 
@@ -159,4 +272,4 @@ def _check_available(inputs: Inputs) -> None:
             raise NodeInputError(f"This agent uses {what}, which are not available here: empty {name!r}.")
 
 
-NODES = (NodeType(AGENT, run_agent_node),)
+NODES = (NodeType(AGENT, run_agent_node, may_pause=_asks_leave),)

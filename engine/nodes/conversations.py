@@ -36,11 +36,36 @@ def params(prefix: str) -> tuple[Param, ...]:
                 Param("content", "string", "Content", variables=True, help="What is said."),
             ),
         ),
+        *memory_params(prefix, default=True),
+        Param(
+            f"{prefix}UserMessage",
+            "string",
+            "Input Message",
+            optional=True,
+            variables=True,
+            help="Said after the conversation so far.",
+        ),
+        Param(
+            f"{prefix}ReturnResponseAs",
+            "options",
+            "Return Response As",
+            default="userMessage",
+            options=("userMessage", "assistantMessage"),
+            help="Whose words the answer is to the nodes that follow.",
+        ),
+        _structured_output(prefix),
+        state_param(prefix),
+    )
+
+
+def memory_params(prefix: str, *, default: bool) -> tuple[Param, ...]:
+    """Whether, and how much of, the conversation so far is shown to the model."""
+    return (
         Param(
             f"{prefix}EnableMemory",
             "boolean",
             "Enable Memory",
-            default=True,
+            default=default,
             optional=True,
             help="Show the model the conversation so far.",
         ),
@@ -69,34 +94,21 @@ def params(prefix: str) -> tuple[Param, ...]:
             optional=True,
             help="Tokens beyond which a summary buffer sums up.",
         ),
-        Param(
-            f"{prefix}UserMessage",
-            "string",
-            "Input Message",
-            optional=True,
-            variables=True,
-            help="Said after the conversation so far.",
-        ),
-        Param(
-            f"{prefix}ReturnResponseAs",
-            "options",
-            "Return Response As",
-            default="userMessage",
-            options=("userMessage", "assistantMessage"),
-            help="Whose words the answer is to the nodes that follow.",
-        ),
-        _structured_output(prefix),
-        Param(
-            f"{prefix}UpdateState",
-            "array",
-            "Update Flow State",
-            optional=True,
-            variables=True,
-            help="What the state holds afterwards.",
-            fields=(
-                Param("key", "asyncOptions", "Key", help="Its name in {{ $flow.state.key }}."),
-                Param("value", "string", "Value", variables=True, help="{{ output }} stands for the answer."),
-            ),
+    )
+
+
+def state_param(prefix: str) -> Param:
+    """What a node of any kind changes in the state."""
+    return Param(
+        f"{prefix}UpdateState",
+        "array",
+        "Update Flow State",
+        optional=True,
+        variables=True,
+        help="What the state holds afterwards.",
+        fields=(
+            Param("key", "asyncOptions", "Key", help="Its name in {{ $flow.state.key }}."),
+            Param("value", "string", "Value", variables=True, help="{{ output }} stands for the node's text."),
         ),
     )
 
@@ -158,10 +170,10 @@ async def take_turn(ctx: NodeContext, inputs: Inputs, prefix: str, model: ChatMo
     # The last system message stands first: what the editor's own engine does.
     systems = [message for message in reversed(configured) if message.role == "system"]
     told = [*systems, *(ctx.request.history if is_first else ()), *(m for m in configured if m.role != "system")]
-    current = _user_input(ctx) if is_first else ()
+    current = user_input(ctx) if is_first else ()
     usage = Usage()
     if values.flag(inputs, f"{prefix}EnableMemory", default=True):
-        recalled = await _recall(ctx, inputs, prefix, model, current, has_system=bool(systems))
+        recalled = await recall(ctx, inputs, prefix, model, current, has_system=bool(systems))
         told += recalled.messages
         usage = recalled.usage
         if said := values.text(inputs, f"{prefix}UserMessage"):
@@ -178,9 +190,10 @@ async def take_turn(ctx: NodeContext, inputs: Inputs, prefix: str, model: ChatMo
     return Turn(tuple(told), opening, usage)
 
 
-async def _recall(
+async def recall(
     ctx: NodeContext, inputs: Inputs, prefix: str, model: ChatModel, current: Sequence[Message], *, has_system: bool
 ) -> Recalled:
+    """What memory shows the model, `current` at its end. Raises NodeInputError for a memory that does not exist."""
     earlier = (*ctx.past, *ctx.messages)
     kind = values.text(inputs, f"{prefix}MemoryType", "allMessages")
     if kind == "windowSize":
@@ -209,7 +222,8 @@ def _configured(inputs: Inputs, prefix: str) -> list[Message]:
     return messages
 
 
-def _user_input(ctx: NodeContext) -> tuple[Message, ...]:
+def user_input(ctx: NodeContext) -> tuple[Message, ...]:
+    """What the run was asked, as a message: the question, else the form; nothing if there is neither."""
     request = ctx.request
     said = request.question if request.question.strip() else ""
     if not said and request.form:

@@ -6,11 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import json5
+import orjson
+
 from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.spec import Inputs
 
 Kind = TypeVar("Kind")
+
+LONGEST_LENIENT = 100_000  # characters: reading JSON as people type it takes long
 
 
 def text(inputs: Inputs, name: str, default: str = "") -> str:
@@ -63,6 +68,19 @@ def items(inputs: Inputs, name: str) -> list[Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise NodeInputError(f"{name} must be a JSON list of objects.")
     return value
+
+
+def lenient(written: str) -> Any:
+    """JSON as people type it: with comments, single quotes, trailing commas, stray back-slashes. Raises ValueError."""
+    try:
+        return orjson.loads(written)
+    except ValueError:
+        if len(written) > LONGEST_LENIENT:
+            raise
+    try:
+        return json5.loads(written)
+    except ValueError:
+        return json5.loads(written.replace("\\", ""))
 
 
 def _parsed(inputs: Inputs, name: str) -> Any:

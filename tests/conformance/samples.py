@@ -34,7 +34,10 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "conditionAgentAgentflow": {"conditionAgentScenarios": [{"scenario": "yes"}, {"scenario": "no"}]},
     "executeFlowAgentflow": {"executeFlowSelectedFlow": "f2"},
     "iterationAgentflow": {"iterationInput": '["one", "two"]'},
-    "toolAgentflow": {"toolAgentflowSelectedTool": "shout", "toolInputArgs": [{"inputArgName": "input"}]},
+    "toolAgentflow": {
+        "toolAgentflowSelectedTool": "shout",
+        "toolInputArgs": [{"inputArgName": "input", "inputArgValue": "hey"}],
+    },
     "fewShotPromptTemplate": {"examples": '[{"topic": "rain"}]'},
     "github": {"repoLink": "https://github.com/owner/name", "githubInstanceApi": "http://127.0.0.1:1"},
     "memoryVectorStore": {"document": [DOCUMENTS]},

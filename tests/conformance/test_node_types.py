@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
+from engine.context import CalledFlow
 from engine.errors import NodeError
 from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
 from engine.providers.fake import FakeChatModel
 from engine.registry import load_registry
 from engine.spec import NodeResult, NodeSpec, NodeType, Param
 from tests.conformance.samples import CREDENTIAL, sample_inputs
-from tests.engine.node_world import MemoryCredentials, NodeWorld
+from tests.engine.node_world import MemoryCredentials, MemoryFlows, NodeWorld
+from tests.engine.web_server import web_server
 
 TYPES = sorted(load_registry(), key=lambda node_type: node_type.spec.name)
 SECRET = "s3cr3t-of-the-workspace"
@@ -60,9 +62,12 @@ class AnySecret(dict[str, str]):
 
 
 @pytest.fixture
-def fake(nodes: NodeWorld) -> FakeChatModel:
+async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.components["fakeChat"] = model = FakeChatModel()
-    return model
+    nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
+    async with web_server() as server:
+        nodes.web_url = server.url
+        yield model
 
 
 def all_params(params: Sequence[Param]) -> list[Param]:
@@ -106,7 +111,7 @@ async def test_a_type_runs_on_a_sample_and_its_output_is_json(
     assert isinstance(result, NodeResult)
     assert orjson.dumps(result.output)
     assert (result.value is not None) or node_type.spec.role not in ("component", "ending")
-    assert (result.taken is not None) == node_type.spec.is_decision
+    assert (result.taken is not None) == (node_type.spec.is_decision and result.pause is None)
     if node_type.spec.role == "ending":
         assert isinstance(result.output["content"], str)
 

@@ -13,7 +13,7 @@ import orjson
 from engine.context import NodeContext, RunRequest, World
 from engine.events import Event, NodeFinished, NodeSkipped, RunFailed, TokenEmitted
 from engine.flow import Flow, parse_flow
-from engine.registry import Registry
+from engine.registry import Registry, load_registry
 from engine.runner import run_flow
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
@@ -66,17 +66,27 @@ class Board:
     inputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     policies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     independent: set[str] = field(default_factory=set)  # nodes that may run ahead of their turn
-    types: dict[str, str] = field(default_factory=dict)  # classic: node id -> type; else `part`, the last one `chain`
+    # Node id -> type. Classic: else `part`, the last one `chain`. Agent flows: a built-in type, which then really runs.
+    types: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)  # node id -> the iteration that it stands in
+    components: dict[str, Any] = field(default_factory=dict)  # what nodes configure by these names
     data: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # more of a node's data
     _handles: dict[str, list[str]] = field(default_factory=dict)
 
     def registry(self, *more: NodeType) -> Registry:
-        """One type for each role; what a node does is looked up by its id."""
+        """A type for each role, whose nodes do what `does` says by their ids; and the built-in types that are drawn."""
+        drawn = set(self.types.values()) - CLASSIC_TYPES.keys()
         return Registry(
             [
+                *(node_type for node_type in load_registry() if node_type.spec.name in drawn),
+                *(
+                    NodeType(NodeSpec(name, name, 1, "Tools", role="component"), gives(value=value))
+                    for name, value in self.components.items()
+                ),
                 *(
                     NodeType(spec, self._run, is_independent=lambda inputs: inputs.get("plain") == "independent")
                     for spec in (*AGENTFLOW_TYPES.values(), *CLASSIC_TYPES.values())
+                    if spec.name not in drawn
                 ),
                 *more,
             ]
@@ -134,7 +144,7 @@ class Board:
         return NodeResult(output={"content": ctx.node.id}, value=ctx.node.id)
 
     def _agentflow_node(self, node_id: str, first: str, handles: Mapping[str, list[str]]) -> dict[str, Any]:
-        name = "checkAgentflow" if node_id in handles else "stepAgentflow"
+        name = self.types.get(node_id) or ("checkAgentflow" if node_id in handles else "stepAgentflow")
         inputs = dict(self.inputs.get(node_id, {}))
         if node_id == first:
             name = "startAgentflow"
@@ -156,8 +166,10 @@ class Board:
 
     def _node(self, node_id: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
         policy = {"policy": self.policies[node_id]} if node_id in self.policies else {}
+        parent = {"parentNode": self.parents[node_id]} if node_id in self.parents else {}
         more = self.data.get(node_id, {})
-        return {"id": node_id, "type": kind, "data": {"id": node_id, "label": node_id, **data, **policy, **more}}
+        inner = {"id": node_id, "label": node_id, **data, **policy, **more}
+        return {"id": node_id, "type": kind, **parent, "data": inner}
 
 
 def read(picture: str) -> tuple[list[tuple[tuple[str, str], str]], dict[str, list[str]]]:

@@ -8,7 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from engine.context import CalledFlow, InnerRun, NodeContext, RunRequest, World
+from engine.context import CalledFlow, InnerRun, NodeContext, PreviousRun, RunRequest, World
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.providers.base import Message
@@ -142,6 +142,7 @@ class NodeWorld:
     seen: Seen = field(default_factory=Seen)
     flows: MemoryFlows = field(default_factory=MemoryFlows)
     inner: ScriptedInner = field(default_factory=ScriptedInner)
+    previous: PreviousRun | None = None
     vectors: MemoryTables = field(default_factory=MemoryTables)
     records: MemoryRecords = field(default_factory=MemoryRecords)
     shelf: Shelf = field(default_factory=Shelf)
@@ -158,6 +159,7 @@ class NodeWorld:
             self.clock,
             Random(7),
             flows=self.flows,
+            previous=self._previous,
             vectors=self.vectors,
             records=self.records,
             shelf=self.shelf,
@@ -174,6 +176,7 @@ class NodeWorld:
         history: tuple[Message, ...] = (),
         images: tuple[str, ...] = (),
         form: Mapping[str, Any] | None = None,
+        webhook: Mapping[str, Any] | None = None,
         label: str = "Node",
         state: Mapping[str, Any] | None = None,
         messages: Sequence[Message] = (),
@@ -186,6 +189,7 @@ class NodeWorld:
             history=history,
             images=images,
             form=form or {},
+            webhook=webhook or {},
             is_streaming=streams,
         )
         node = SimpleNamespace(id="node_0", label=label, name="node", credential=credential, output=output)
@@ -205,6 +209,9 @@ class NodeWorld:
             resolve=lambda value: value,
             inner=self.inner,
         )
+
+    async def _previous(self) -> PreviousRun | None:
+        return self.previous
 
     async def _build(self, name: str, inputs: Mapping[str, Any]) -> NodeResult:
         if name not in self.components:

@@ -186,10 +186,6 @@ async def test_the_answer_alone_joins_the_run(nodes: NodeWorld) -> None:
         ({"agentToolsBuiltInOpenAI": '["web_search_preview"]'}, "OpenAI's built-in tools, which are not available"),
         ({"agentTools": [{"agentSelectedTool": "ghost"}]}, "'ghost' is not installed"),
         ({"agentTools": [{"agentSelectedTool": "fakeChat"}]}, "connected as a tool is none"),
-        (
-            {"agentTools": [{"agentSelectedTool": "adder", "agentSelectedToolRequiresHumanInput": True}]},
-            "'adder' is to be approved by a person",
-        ),
     ],
 )
 async def test_what_an_agent_cannot_have_is_refused_by_name(

@@ -1,9 +1,12 @@
 from typing import Any
 
+import orjson
 import pytest
 
+from engine.context import PreviousRun
 from engine.errors import NodeInputError
 from engine.nodes.start import run_start
+from tests.engine.drawing import Board, echoes, entry_of
 from tests.engine.node_world import NodeWorld
 
 FIELDS = [
@@ -87,7 +90,115 @@ async def test_a_form_that_was_not_sent_names_its_fields(nodes: NodeWorld) -> No
         await run_start(nodes.context(" "), FORM)
 
 
-@pytest.mark.parametrize("kind", ["webhookTrigger", "scheduleInput", "carrierPigeon"])
-async def test_other_starts_are_refused_by_name(nodes: NodeWorld, kind: str) -> None:
-    with pytest.raises(NodeInputError, match=kind):
-        await run_start(nodes.context(), {"startInputType": kind})
+async def test_other_starts_are_refused_by_name(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="carrierPigeon"):
+        await run_start(nodes.context("x"), {"startInputType": "carrierPigeon"})
+
+
+CALL = {"body": {"name": "Ann"}, "headers": {"Authorization": "Bearer secret", "X-Id": "1"}, "query": {}}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "question"),
+    [
+        ({"webhookDefaultInput": "Ann called"}, "Ann called"),
+        ({"webhookInputMode": "none"}, " "),
+        ({"webhookInputMode": "payload"}, orjson.dumps(CALL).decode()),
+        ({}, " "),
+    ],
+)
+async def test_a_webhook_says_what_its_input_mode_makes_of_it(
+    nodes: NodeWorld, inputs: dict[str, Any], question: str
+) -> None:
+    ctx = nodes.context("", webhook=CALL)
+
+    result = await run_start(ctx, {"startInputType": "webhookTrigger", **inputs})
+
+    assert result.output["question"] == question
+    assert result.output["webhook"] == {"body": {"name": "Ann"}, "headers": {"X-Id": "1"}, "query": {}}
+
+
+async def test_a_flow_with_a_webhook_can_be_tried_out_by_a_message(nodes: NodeWorld) -> None:
+    result = await run_start(nodes.context("hello"), {"startInputType": "webhookTrigger"})
+
+    assert result.output == {"question": "hello"}
+
+
+async def test_a_flow_with_a_webhook_does_not_begin_without_anything(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="begins with a webhook"):
+        await run_start(nodes.context(""), {"startInputType": "webhookTrigger"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "inputs", "output"),
+    [
+        ("", {"scheduleDefaultInput": "Good morning"}, {"question": "Good morning"}),
+        ("hello", {"scheduleDefaultInput": "Good morning"}, {"question": "hello"}),
+        ("", {"scheduleInputMode": "none"}, {"question": " "}),
+        (
+            "",
+            {
+                "scheduleInputMode": "form",
+                "scheduleFormInputTypes": [{"type": "number", "name": "age"}],
+                "scheduleFormDefaults": '{"age": "4"}',
+            },
+            {"form": {"age": 4}},
+        ),
+    ],
+)
+async def test_a_schedule_begins_as_its_input_mode_says(
+    nodes: NodeWorld, asked: str, inputs: dict[str, Any], output: dict[str, Any]
+) -> None:
+    result = await run_start(nodes.context(asked), {"startInputType": "scheduleInput", **inputs})
+
+    assert result.output == output
+
+
+async def test_the_question_of_a_trigger_is_the_questions_of_the_run(board: Board) -> None:
+    board.types["start"] = "startAgentflow"
+    board.inputs |= {
+        "start": {"startInputType": "webhookTrigger", "webhookDefaultInput": "{{ $webhook.body.name }} called"},
+        "end": {"text": "{{ question }}"},
+    }
+    board.does["end"] = echoes
+
+    events = await board.run("start -> end", "", webhook=CALL)
+
+    assert entry_of(events, "end")["data"]["output"]["content"] == "Ann called"
+
+
+PERSISTENT = {"startPersistState": True, "startState": [{"key": "tries", "value": "0"}, {"key": "plan", "value": "p"}]}
+
+
+async def test_state_that_is_persistent_goes_on_where_the_sessions_last_run_ended(nodes: NodeWorld) -> None:
+    nodes.previous = PreviousRun(state={"tries": "3", "more": "x"})
+
+    result = await run_start(nodes.context("hi"), PERSISTENT)
+
+    assert result.state == {"tries": "3", "plan": "p", "more": "x"}
+
+
+async def test_the_first_run_of_a_session_begins_with_the_defaults(nodes: NodeWorld) -> None:
+    result = await run_start(nodes.context("hi"), PERSISTENT)
+
+    assert result.state == {"tries": "0", "plan": "p"}
+
+
+async def test_state_that_is_not_persistent_is_forgotten(nodes: NodeWorld) -> None:
+    nodes.previous = PreviousRun(state={"tries": "3"})
+
+    result = await run_start(nodes.context("hi"), {**PERSISTENT, "startPersistState": ""})
+
+    assert result.state == {"tries": "0", "plan": "p"}
+
+
+async def test_a_message_after_a_form_still_sees_the_form(board: Board, nodes: NodeWorld) -> None:
+    nodes.previous = PreviousRun(form={"subject": "Hi"})
+    board.world = nodes.world
+    board.types["start"] = "startAgentflow"
+    board.inputs |= {"start": FORM, "end": {"text": "{{ $form.subject }}: {{ question }}"}}
+    board.does["end"] = echoes
+
+    events = await board.run("start -> end", "And then?")
+
+    assert entry_of(events, "end")["data"]["output"]["content"] == "Hi: And then?"
