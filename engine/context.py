@@ -68,6 +68,33 @@ class CalledFlow:
     world: World
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a user's function gave: a JSON value, and the lines that it wrote to its console."""
+
+    value: Any
+    console: tuple[str, ...] = ()
+
+
+class Sandbox(Protocol):
+    """Where users' JavaScript runs, apart from everything else."""
+
+    async def run(self, code: str, *, variables: Mapping[str, Any], http: HttpClient) -> Returned:
+        """Run the body of an async function; each variable is a global of it, and its requests go through `http`.
+
+        Raises NodeInputError for what is no JavaScript, NodeTimeout, NodeError for what it throws or overruns.
+        """
+        ...
+
+
+class NoSandbox:
+    """Where functions cannot run."""
+
+    async def run(self, code: str, *, variables: Mapping[str, Any], http: HttpClient) -> Returned:
+        """See `Sandbox.run`."""
+        raise NodeInputError("JavaScript cannot run here: this server has no sandbox for it.")
+
+
 class FlowSource(Protocol):
     """The other flows of the flow's workspace."""
 
@@ -103,6 +130,7 @@ class World:
     random: Random
     variables: Mapping[str, str] = field(default_factory=dict)
     flows: FlowSource = field(default_factory=NoFlows)
+    sandbox: Sandbox = field(default_factory=NoSandbox)
     previous: Callable[[], Awaitable[PreviousRun | None]] = no_previous_run  # asked by few flows, and only when needed
     vectors: VectorTables | None = None  # None: this host keeps none
     records: Records | None = None  # likewise

@@ -1,10 +1,12 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from engine.egress import Egress
 from engine.http import HttpClient
 from tests.engine.drawing import Board
+from tests.engine.javascript import JavaScript, javascript_sandbox
 from tests.engine.node_world import NodeWorld
 from tests.model_server import ScriptedModel
 
@@ -31,3 +33,10 @@ def model() -> Iterator[ScriptedModel]:
 @pytest.fixture
 def board(nodes: NodeWorld) -> Board:
     return Board(nodes.world)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def javascript() -> AsyncIterator[JavaScript]:
+    """For tests on the session's loop: `pytestmark = pytest.mark.asyncio(loop_scope="session")`."""
+    async with javascript_sandbox(compute_s=1.0) as running:
+        yield running
