@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.prompts import fill_in
-from engine.providers.base import ChatModel, Document, Embedder, Message, Retriever, VectorStore
+from engine.prompts import Prompt
+from engine.providers.base import ChatModel, Document, Embedder, Retriever, VectorStore
 from engine.vectors import cosine, diverse
 
 TOP_K = 4
@@ -76,8 +76,7 @@ class MultiQueryRetriever:
 
     async def retrieve(self, query: str) -> list[Document]:
         """See `Retriever.retrieve`."""
-        asked = fill_in(self.prompt, {"question": query, "queryCount": str(self.count)})
-        said = (await self.model.complete([Message("user", asked)])).text
+        said = await _told(self.model, self.prompt, query, queryCount=str(self.count))
         lines = [line.strip() for line in said.replace("<questions>", "").replace("</questions>", "").splitlines()]
         questions = [line for line in lines if line][:MOST_QUESTIONS] or [query]
         return distinct([document for text in questions for document in await self.retriever.retrieve(text)])
@@ -115,8 +114,7 @@ class Extractor:
         """See `Retriever.retrieve`."""
         kept = []
         for document in await self.retriever.retrieve(query):
-            asked = fill_in(self.prompt, {"question": query, "context": document.text})
-            said = (await self.model.complete([Message("user", asked)])).text.strip()
+            said = (await _told(self.model, self.prompt, query, context=document.text)).strip()
             if said and said != "NO_OUTPUT":
                 kept.append(replace(document, text=said))
         return kept
@@ -135,7 +133,7 @@ class HypotheticalRetriever:
 
     async def retrieve(self, query: str) -> list[Document]:
         """See `Retriever.retrieve`."""
-        said = (await self.model.complete([Message("user", fill_in(self.prompt, {"question": query}))])).text
+        said = await _told(self.model, self.prompt, query)
         return await self.retriever.retrieve(said or query)
 
 
@@ -156,8 +154,7 @@ class FusedRetriever:
 
     async def retrieve(self, query: str) -> list[Document]:
         """See `Retriever.retrieve`."""
-        asked = fill_in(self.prompt, {"question": query, "queryCount": str(self.count)})
-        said = (await self.model.complete([Message("user", asked)])).text
+        said = await _told(self.model, self.prompt, query, queryCount=str(self.count))
         questions = [query, *(line.strip() for line in said.splitlines() if line.strip())][: self.count + 1]
         scores: dict[str, float] = {}
         known: dict[str, Document] = {}
@@ -174,3 +171,8 @@ def distinct(documents: Sequence[Document]) -> list[Document]:
     for document in documents:
         known.setdefault(document.text, document)
     return list(known.values())
+
+
+async def _told(model: ChatModel, prompt: str, question: str, **known: str) -> str:
+    messages = Prompt((("user", prompt),), {"question": question}).fill(question, **known)
+    return (await model.complete(messages)).text

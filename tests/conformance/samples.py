@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.answering import RetrievalChain
 from engine.documents import FunctionSource
 from engine.memories import Memory
 from engine.nodes.chains import Chain
+from engine.nodes.engines import EngineTool
 from engine.parsers import list_parser
 from engine.plan import with_defaults
 from engine.prompts import Prompt
-from engine.providers.base import ChatModel, Document
+from engine.providers.base import ChatModel, Document, ToolSpec
 from engine.providers.fake import FakeEmbedder
 from engine.retrieval import StoreRetriever
 from engine.spec import NodeSpec, Param
@@ -42,6 +44,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "github": {"repoLink": "https://github.com/owner/name", "githubInstanceApi": "http://127.0.0.1:1"},
     "memoryVectorStore": {"document": [DOCUMENTS]},
     "faiss": {"document": [DOCUMENTS]},
+    "seqCustomFunction": {"javascriptFunction": "return 'done'"},
     "seqAgent": {"systemMessagePrompt": "Be kind."},
     "seqConditionAgent": {"systemMessagePrompt": "Be kind."},
     "seqLLMNode": {"systemMessagePrompt": "Be kind."},
@@ -76,7 +79,12 @@ def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
         case "BaseChain":
             return Chain(model, Prompt((("user", "{input}"),)))
         case "BaseRetriever" | "VectorStoreRetriever" | "VectorIndexRetriever":
-            return StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()), model=model)
+            return StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()), model=model, name="all")
+        case "BaseQueryEngine":
+            return RetrievalChain(StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder())), model, "{context}")
+        case "QueryEngineTool":
+            chain = RetrievalChain(StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder())), model, "{context}")
+            return [EngineTool(ToolSpec("look_up", "Looks it up.", {}), chain)]
         case "VectorStore":
             return EmbeddedStore(MemoryIndex(), FakeEmbedder())
         case "Embeddings" | "BaseEmbedding_LlamaIndex":
