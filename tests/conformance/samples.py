@@ -45,6 +45,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "memoryVectorStore": {"document": [DOCUMENTS]},
     "faiss": {"document": [DOCUMENTS]},
     "seqCustomFunction": {"javascriptFunction": "return 'done'"},
+    "seqCustomFunction": {"javascriptFunction": "return 'done'"},
     "seqAgent": {"systemMessagePrompt": "Be kind."},
     "seqConditionAgent": {"systemMessagePrompt": "Be kind."},
     "seqLLMNode": {"systemMessagePrompt": "Be kind."},
