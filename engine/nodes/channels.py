@@ -9,7 +9,7 @@ from typing import Any
 from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.nodes import values
-from engine.nodes.flow_values import flow_view, value_of
+from engine.nodes.flow_values import flow_view, run_code, value_of
 from engine.spec import Append, Inputs, Param
 
 UPDATE_TABLE, UPDATE_CODE, UPDATE_TAB = "updateStateMemoryUI", "updateStateMemoryCode", "selectedUpdateStateMemoryTab"
@@ -75,7 +75,10 @@ async def _coded(ctx: NodeContext, inputs: Inputs, view: Mapping[str, Any]) -> M
     code = values.text(inputs, UPDATE_CODE)
     if not code:
         return {}
-    raise NodeInputError("JavaScript cannot run here.")
+    given = await run_code(ctx, code, view)
+    if not isinstance(given, Mapping | None):
+        raise NodeInputError("The code of 'Update State' must return an object of keys and values.")
+    return given or {}
 
 
 def _key(row: Mapping[str, Any]) -> str:

@@ -34,6 +34,15 @@ def value_of(ctx: NodeContext, text: Any, view: Mapping[str, Any]) -> Any:
     return _walk(view if root == "$flow" else ctx.world.variables, path)
 
 
+async def run_code(ctx: NodeContext, code: str, view: Mapping[str, Any], **more: Any) -> Any:
+    """What a user's function returns; `$flow`, `$vars`, `$input` and `more` are its globals.
+
+    Raises NodeInputError for what is no JavaScript, NodeError for what it throws.
+    """
+    variables = {"$flow": view, "$vars": dict(ctx.world.variables), "$input": ctx.request.question, **more}
+    return (await ctx.world.sandbox.run(code, variables=variables, http=ctx.world.http)).value
+
+
 def _walk(value: Any, path: Sequence[str | int]) -> Any:
     for step in path:
         if isinstance(value, Mapping):

@@ -15,7 +15,7 @@ from engine.multiagent import handle_of
 from engine.nodes import members, values
 from engine.nodes.channels import chosen_tab
 from engine.nodes.conversations import explained, shown_messages
-from engine.nodes.flow_values import ROOTS, flow_view, value_of
+from engine.nodes.flow_values import ROOTS, flow_view, run_code, value_of
 from engine.providers.base import Usage
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 from engine.structured import answer_schema, ask_shaped
@@ -139,7 +139,10 @@ async def _choose(ctx: NodeContext, inputs: Inputs, view: Mapping[str, Any]) -> 
 
 
 async def _coded(ctx: NodeContext, code: str, view: Mapping[str, Any]) -> str:
-    raise NodeInputError("JavaScript cannot run here.")
+    chosen = await run_code(ctx, code, view)
+    if not isinstance(chosen, str):
+        raise NodeInputError("The code of a condition must return the name of a way out, which is a text.")
+    return chosen
 
 
 def _holds(ctx: NodeContext, row: Mapping[str, Any], view: Mapping[str, Any]) -> bool:

@@ -12,11 +12,25 @@ from engine.errors import NodeInputError
 from engine.memories import Memory
 from engine.nodes import members, values
 from engine.nodes.channels import Channels, chosen_tab
+from engine.nodes.flow_values import flow_view, run_code
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
 TABLE, CODE, TAB = "stateMemoryUI", "stateMemoryCode", "selectedStateTab"
 APPEND = "Append"
 MOST_MESSAGES = 200
+# Reducers stay inside the sandbox; what they do with two lists tells which kind they are.
+DECLARED = """
+const declared = (CODE);
+if (typeof declared !== 'object' || declared === null) return null;
+const appends = (reducer) => {
+    try { const joined = reducer(['a'], ['b']); return Array.isArray(joined) && joined.length === 2; }
+    catch (error) { return false; }
+};
+return Object.fromEntries(Object.entries(declared).map(([key, channel]) => {
+    const start = typeof channel?.default === 'function' ? channel.default() : channel?.default;
+    return [key, { value: start ?? null, appends: appends(channel?.value) }];
+}));
+"""
 
 STATE = NodeSpec(
     name="seqState",
@@ -132,7 +146,11 @@ def _no_list(key: str, default: Any) -> NodeInputError:
 
 
 async def _declared_by_code(ctx: NodeContext, code: str) -> Channels:
-    raise NodeInputError("JavaScript cannot run here.")
+    declared = await run_code(ctx, DECLARED.replace("CODE", code), flow_view(ctx))
+    if not isinstance(declared, Mapping):
+        raise NodeInputError("The code of a state must be an object: { key: { value: reducer, default: function } }.")
+    appended = frozenset(key for key, channel in declared.items() if channel["appends"])
+    return Channels({key: channel["value"] for key, channel in declared.items()}, appended)
 
 
 async def run_memory(ctx: NodeContext, inputs: Inputs) -> NodeResult:

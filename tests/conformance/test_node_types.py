@@ -13,6 +13,7 @@ from engine.errors import NodeError
 from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
 from engine.providers.fake import FakeChatModel
 from engine.registry import load_registry
+from engine.sandbox.pool import JavaScriptSandbox
 from engine.spec import NodeResult, NodeSpec, NodeType, Param
 from tests.conformance.samples import CREDENTIAL, sample_inputs
 from tests.engine.node_world import MemoryCredentials, MemoryFlows, NodeWorld
@@ -65,7 +66,8 @@ class AnySecret(dict[str, str]):
 async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.components["fakeChat"] = model = FakeChatModel()
     nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
-    async with web_server() as server:
+    nodes.components["executeFlowAgentflow"] = "what the flow answers"
+    async with web_server() as server, JavaScriptSandbox() as nodes.sandbox:
         nodes.web_url = server.url
         yield model
 

@@ -8,7 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from engine.context import CalledFlow, InnerRun, NodeContext, PreviousRun, RunRequest, World
+from engine.context import CalledFlow, InnerRun, NodeContext, NoSandbox, PreviousRun, RunRequest, Sandbox, World
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.providers.base import Message
@@ -146,6 +146,7 @@ class NodeWorld:
     vectors: MemoryTables = field(default_factory=MemoryTables)
     records: MemoryRecords = field(default_factory=MemoryRecords)
     shelf: Shelf = field(default_factory=Shelf)
+    sandbox: Sandbox = field(default_factory=NoSandbox)
     web_url: str = "http://127.0.0.1:1"  # what nodes that call one are to call
     components: dict[str, Any] = field(default_factory=dict)  # what `ctx.build` gives, by name
     built: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # what was built, with its inputs
@@ -163,6 +164,7 @@ class NodeWorld:
             vectors=self.vectors,
             records=self.records,
             shelf=self.shelf,
+            sandbox=self.sandbox,
         )
 
     def context(

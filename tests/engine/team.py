@@ -25,6 +25,8 @@ TITLES = {
     "seqLLMNode": "llmNodeName",
     "seqToolNode": "toolNodeName",
     "seqConditionAgent": "conditionAgentName",
+    "seqCustomFunction": "functionName",
+    "seqExecuteFlow": "seqExecuteFlowName",
     "supervisor": "supervisorName",
     "worker": "workerName",
 }
@@ -42,6 +44,7 @@ class Team:
     built: list[str] = field(default_factory=list)  # labels of the tools that were built
     shouted: list[str] = field(default_factory=list)  # what the tool was called with
     previous: PreviousRun | None = None
+    world: dict[str, Any] = field(default_factory=dict)  # more of what the host lends
 
     def flow(self, picture: str) -> Flow:
         """Everybody has the model; `shout` in a node's tools is a tool that answers in capitals."""
@@ -64,7 +67,7 @@ class Team:
 
         flow = self.flow(drawn) if isinstance(drawn, str) else drawn
         request = RunRequest(question, chat_id="c1", session_id="s1", chatflow_id="f1", is_streaming=True, **more)
-        world = replace(self.nodes.world, previous=previous)
+        world = replace(self.nodes.world, previous=previous, **self.world)
         events = run_flow(flow, request, world, registry=self.registry(), resume=resume)
         return [event async for event in events]
 
