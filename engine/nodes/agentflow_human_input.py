@@ -78,7 +78,7 @@ async def run_human_input(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     action = action_for(ctx.node, shown, ctx.world.random)
     return NodeResult(
         output={"content": question, "humanInputAction": action},
-        messages=(Message("assistant", question),),
+        messages=(*(() if ctx.messages else conversations.user_input(ctx)), Message("assistant", question)),
         usage=usage,
         pause=Pause(question, action),
     )

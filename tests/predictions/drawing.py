@@ -57,6 +57,12 @@ def path(*node_ids: str) -> list[dict[str, Any]]:
     ]
 
 
+def branch(source: str, number: int, target: str) -> dict[str, Any]:
+    """An edge of an AgentFlow v2 from one of the ways out of a decision."""
+    [edge] = path(source, target)
+    return {**edge, "id": f"{source}-{number}-{target}", "sourceHandle": f"{source}-output-{number}"}
+
+
 def flow(nodes: Sequence[Node], edges: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps({"nodes": nodes, "edges": edges, "viewport": {"x": 0, "y": 0, "zoom": 1}})
 
@@ -109,6 +115,31 @@ def reply_flow(model_url: str) -> str:
     return flow(
         [step("startAgentflow_0", "Start", {"startInputType": "chatInput"}), llm_step(model_url), reply], path(*ids)
     )
+
+
+def start(**inputs: Any) -> Node:
+    return step("startAgentflow_0", "Start", {"startInputType": "chatInput", **inputs})
+
+
+def reply(number: int, text: str) -> Node:
+    return step(f"directReplyAgentflow_{number}", f"Reply {number}", {"directReplyMessage": text})
+
+
+def human(number: int = 0, **inputs: Any) -> Node:
+    """A person is asked."""
+    given = {"humanInputDescriptionType": "fixed", "humanInputDescription": "Send it?", **inputs}
+    return step(f"humanInputAgentflow_{number}", f"Approval {number}", given)
+
+
+def approval_flow(yes: str, no: str = "Not sent", **start_inputs: Any) -> str:
+    """Start, a person, and a reply for each of their answers."""
+    nodes = [start(**start_inputs), human(), reply(0, yes), reply(1, no)]
+    edges = [
+        *path("startAgentflow_0", "humanInputAgentflow_0"),
+        branch("humanInputAgentflow_0", 0, "directReplyAgentflow_0"),
+        branch("humanInputAgentflow_0", 1, "directReplyAgentflow_1"),
+    ]
+    return flow(nodes, edges)
 
 
 FORM = {
