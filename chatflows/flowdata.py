@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+from engine.assistants import graph_of, is_assistant
+from engine.errors import FlowError
 from forjinn.core.errors import BadRequest
 
 Graph = Mapping[str, Any]
@@ -47,13 +49,20 @@ class FlowFacts:
 
 
 def read_graph(text: str) -> Graph:
-    """The graph in a flow's JSON text. Raises FlowDataInvalid, naming what is wrong; node types are not looked at."""
+    """The graph in a flow's JSON text, or that of an assistant's settings.
+
+    Raises FlowDataInvalid, naming what is wrong; node types are not looked at.
+    """
     try:
-        graph = orjson.loads(text)
+        raw = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
         raise FlowDataInvalid(f"flowData: not valid JSON: {exc}") from exc
-    if not isinstance(graph, dict):
+    if not isinstance(raw, dict):
         raise FlowDataInvalid("flowData: expected JSON text of an object with nodes and edges")
+    try:
+        graph: Graph = graph_of(raw) if is_assistant(raw) else raw
+    except FlowError as exc:
+        raise FlowDataInvalid(f"flowData: {exc.message}") from exc
     for name in ("nodes", "edges"):
         items = graph.get(name)
         if not isinstance(items, list):

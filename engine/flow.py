@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from engine.assistants import graph_of, is_assistant
 from engine.errors import FlowError
 from engine.graph import Edge, Graph
 
@@ -91,7 +92,9 @@ def read_drawing(text: str | bytes) -> Drawing:
 
 
 def parse_flow(text: str | bytes) -> Flow:
-    """The flow in the editor's JSON text. Sticky notes are dropped, connections that lack one side are completed.
+    """The flow in the editor's JSON text, or that of an assistant's settings.
+
+    Sticky notes are dropped, connections that lack one side are completed.
 
     Raises FlowError for text that is no graph, dangling edges, cycles, a start that is missing or not unique, and
     edges across the border of an iteration.
@@ -126,11 +129,12 @@ def _read(text: str | bytes) -> Mapping[str, Any]:
         raise FlowError(f"The flow is not valid JSON: {exc}.") from exc
     if not isinstance(raw, dict):
         raise FlowError("The flow must be a JSON object with nodes and edges.")
+    graph: dict[str, Any] = graph_of(raw) if is_assistant(raw) else raw
     for name in ("nodes", "edges"):
-        items = raw.setdefault(name, [])
+        items = graph.setdefault(name, [])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise FlowError(f"The flow's {name} must be a list of objects.")
-    return raw
+    return graph
 
 
 def _node(raw: Mapping[str, Any]) -> Node:
