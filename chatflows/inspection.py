@@ -34,7 +34,9 @@ PROBLEM_LIST = OpenApiResponse(
                 "message": TEXT,
                 "fix": TEXT,
                 "severity": {"enum": ["error", "warning"]},
-                "code": {"enum": ["broken", "missing_type", "needs_credential", "needs_extra", "doubtful"]},
+                "code": {
+                    "enum": ["broken", "missing_type", "needs_credential", "needs_value", "needs_extra", "doubtful"]
+                },
                 "subject": {"type": "string", "description": "What is missing."},
             },
             "required": ["nodeId", "field", "message", "fix", "severity", "code", "subject"],

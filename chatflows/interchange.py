@@ -1,8 +1,8 @@
-"""Flows in files: what the canvas exports, and published templates."""
+"""Flows in files: what the canvas exports, published templates, and exports of whole workspaces."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,30 +10,70 @@ from uuid import UUID
 
 import orjson
 
-from chatflows.flowdata import kind_of, read_graph
+from chatflows.flowdata import FlowDataInvalid, kind_of, read_graph
 from chatflows.models import Chatflow
-from chatflows.services import create_chatflow, update_chatflow
+from chatflows.services import Changes, create_chatflow, update_chatflow
 from forjinn.core.errors import BadRequest
+from forjinn.core.ids import uuid7
 
 # What a template says of itself, beside the graph.
 TEMPLATE_KEYS = frozenset({"description", "usecases", "framework", "badge"})
-WORKSPACE_EXPORT_KEYS = frozenset({"ChatFlow", "AgentFlow", "AgentFlowV2", "ChatMessage", "DocumentStore"})
+FLOW_LISTS = ("ChatFlow", "AgentFlow", "AgentFlowV2")
+VARIABLES = "Variable"
+# What else a workspace's export holds, by the words in which it is told that it stays behind.
+LEFT_BEHIND: Mapping[str, str] = {
+    "Tool": "tools",
+    "AssistantCustom": "assistants",
+    "AssistantFlow": "assistants",
+    "AssistantOpenAI": "OpenAI assistants",
+    "AssistantAzure": "Azure assistants",
+    "CustomTemplate": "templates",
+    "DocumentStore": "document stores",
+    "DocumentStoreFileChunk": "chunks of document stores",
+    "ChatMessage": "messages",
+    "ChatMessageFeedback": "feedback on messages",
+    "Execution": "executions",
+}
+EXPORT_KEYS = frozenset({*FLOW_LISTS, VARIABLES, *LEFT_BEHIND})
+NAMED = 5  # how many of the things that stay behind are named
 
 
 class FileInvalid(BadRequest):
-    """The file holds something other than one flow."""
+    """The file holds something other than it should."""
 
     code = "file_invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class FlowFile:
-    """One flow as a file holds it."""
+    """One flow as a file holds it. `id` and the settings below it come with the export of a workspace."""
 
     name: str
     description: str
     kind: str
     flow_data: str
+    id: UUID | None = None
+    category: str = ""
+    chatbot_config: str = ""
+    api_config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFile:
+    """A tool whose function is JavaScript."""
+
+    name: str
+    description: str
+    properties: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceFile:
+    """The export of a whole workspace: what of it can be taken, and in words what cannot."""
+
+    flows: Sequence[FlowFile]
+    variables: Mapping[str, str]
+    left_out: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,54 +82,185 @@ class Imported:
     outcome: Literal["created", "updated", "unchanged"]
 
 
-def read_flow_file(path: Path) -> FlowFile:
-    """The flow in a canvas export or a template, named like the file. Raises FileInvalid, saying what it is instead.
+def read_file(path: Path) -> FlowFile | ToolFile | WorkspaceFile:
+    """Whatever the file holds. Raises FileInvalid if that is none of the three.
 
     Node types are not looked at: one that is unknown here is kept, and refused only when the flow is run.
     """
     text = _read(path)
     document = _parse(path, text)
-    if not {"nodes", "edges"} <= document.keys():
-        raise FileInvalid(f"{path.name}: {_what_else(document)}")
-    # A canvas export is the flow's text as it is; a template's words about itself are left out of it.
-    own = {key: value for key, value in document.items() if key not in TEMPLATE_KEYS}
-    flow_data = text if len(own) == len(document) else orjson.dumps(own).decode()
-    graph = read_graph(flow_data)
-    description = document.get("description")
-    return FlowFile(
-        name=path.stem[:255],
-        description=description[:500] if isinstance(description, str) else "",
-        kind=kind_of(graph),
-        flow_data=flow_data,
-    )
+    if {"nodes", "edges"} <= document.keys():
+        return _flow(path, text, document)
+    if {"schema", "func"} <= document.keys():
+        return _tool(path, document)
+    if document.keys() & EXPORT_KEYS:
+        return _workspace(path, document)
+    if isinstance(document.get("flowData"), str):
+        raise FileInvalid(
+            f"{path.name}: this is a flow as the API answers it; save the text in its flowData as a file of its own"
+        )
+    raise FileInvalid(f"{path.name}: expected an object with nodes and edges")
+
+
+def read_flow_file(path: Path) -> FlowFile:
+    """The one flow in a canvas export or a template, named like the file. Raises FileInvalid, saying what it is."""
+    match read_file(path):
+        case FlowFile() as flow:
+            return flow
+        case ToolFile():
+            raise FileInvalid(f"{path.name}: this is a tool, not a flow")
+        case WorkspaceFile(flows=flows):
+            raise FileInvalid(
+                f"{path.name}: this is the export of a whole workspace, with {len(flows)} flows; import it, or export "
+                "the one flow from its canvas"
+            )
 
 
 def import_flow(*, workspace_id: UUID, flow: FlowFile, author: str) -> Imported:
     """Save the flow under its name: created, or a new version of the one that has it already.
 
+    A flow from another server keeps its id, by which pages and programs call it, unless somebody has that id here.
     Importing the same file again changes nothing. Raises BadRequest if several flows have the name, or one of another
     kind: the file would mean something else there.
     """
-    namesakes = list(Chatflow.objects.of(workspace_id).filter(name=flow.name)[:2])
-    if not namesakes:
+    present = _present(workspace_id, flow)
+    if present is None:
         chatflow = create_chatflow(
             workspace_id=workspace_id,
             author=author,
-            flow_data=flow.flow_data,
+            id=_free_id(flow),
             name=flow.name,
             description=flow.description,
             kind=flow.kind,
+            flow_data=flow.flow_data,
+            category=flow.category,
+            chatbot_config=flow.chatbot_config,
+            api_config=flow.api_config,
         )
         return Imported(chatflow.pk, "created")
-    if len(namesakes) > 1:
-        raise BadRequest(f"'{flow.name}': several flows have this name; rename all but one")
-    present = namesakes[0]
     if present.kind != flow.kind:
         raise BadRequest(f"'{flow.name}': the flow of this name is of type {present.kind}, the file of {flow.kind}")
+    settings: Changes = {}
+    if flow.id is not None:  # a file of the flow alone says nothing of these
+        settings = {
+            "category": flow.category,
+            "chatbot_config": flow.chatbot_config,
+            "api_config": flow.api_config,
+        }
     updated = update_chatflow(
-        workspace_id=workspace_id, chatflow_id=present.pk, author=author, flow_data=flow.flow_data
+        workspace_id=workspace_id, chatflow_id=present.pk, author=author, flow_data=flow.flow_data, **settings
     )
-    return Imported(present.pk, "unchanged" if updated.version_id == present.version_id else "updated")
+    return Imported(present.pk, "unchanged" if updated.revision == present.revision else "updated")
+
+
+def _present(workspace_id: UUID, flow: FlowFile) -> Chatflow | None:
+    own = Chatflow.objects.of(workspace_id)
+    if flow.id is not None and (same := own.filter(pk=flow.id).first()):
+        return same
+    namesakes = list(own.filter(name=flow.name)[:2])
+    if len(namesakes) > 1:
+        raise BadRequest(f"'{flow.name}': several flows have this name; rename all but one")
+    return namesakes[0] if namesakes else None
+
+
+def _free_id(flow: FlowFile) -> UUID:
+    return uuid7() if flow.id is None or Chatflow.objects.filter(pk=flow.id).exists() else flow.id
+
+
+def _flow(path: Path, text: str, document: Mapping[str, Any]) -> FlowFile:
+    # A canvas export is the flow's text as it is; a template's words about itself are left out of it.
+    own = {key: value for key, value in document.items() if key not in TEMPLATE_KEYS}
+    flow_data = text if len(own) == len(document) else orjson.dumps(own).decode()
+    return FlowFile(
+        name=path.stem[:255],
+        description=_words(document, "description"),
+        kind=kind_of(read_graph(flow_data)),
+        flow_data=flow_data,
+    )
+
+
+def _tool(path: Path, document: Mapping[str, Any]) -> ToolFile:
+    schema = document["schema"]
+    try:
+        rows = orjson.loads(schema) if isinstance(schema, str) else schema
+    except orjson.JSONDecodeError as exc:
+        raise FileInvalid(f"{path.name}: the tool's schema is not valid JSON: {exc}") from exc
+    if not isinstance(rows, list) or not isinstance(document["func"], str):
+        raise FileInvalid(f"{path.name}: a tool needs a schema that is a list, and a func that is text")
+    properties = [str(row.get("property")) for row in rows if isinstance(row, dict)]
+    return ToolFile(str(document.get("name") or path.stem), _words(document, "description"), properties)
+
+
+def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
+    entries = [entry for name in FLOW_LISTS for entry in _entries(document, name)]
+    flows: list[FlowFile] = []
+    left_out: list[str] = []
+    for entry in entries:
+        try:
+            flows.append(_exported_flow(entry))
+        except FlowDataInvalid as exc:
+            left_out.append(f"flow {_name(entry)!r}: {exc.message}")
+    variables = _entries(document, VARIABLES)
+    runtime = [_name(entry) for entry in variables if entry.get("type") == "runtime"]
+    if runtime:
+        left_out.append(f"variables from the other server's environment, to be set here: {', '.join(runtime)}")
+    for name, words in LEFT_BEHIND.items():
+        if things := _entries(document, name):
+            left_out.append(f"{len(things)} {words}{_examples(things)}")
+    return WorkspaceFile(
+        flows, {_name(e): str(e.get("value") or "") for e in variables if _name(e) not in runtime}, left_out
+    )
+
+
+def _exported_flow(entry: Mapping[str, Any]) -> FlowFile:
+    text = entry.get("flowData")
+    if not isinstance(text, str):
+        raise FlowDataInvalid("flowData: expected JSON text of an object with nodes and edges")
+    return FlowFile(
+        name=_name(entry)[:255],
+        description="",
+        kind=kind_of(read_graph(text)),
+        flow_data=text,
+        id=_id(entry),
+        category=str(entry.get("category") or "")[:255],
+        chatbot_config=_object_text(entry.get("chatbotConfig")),
+        api_config=_object_text(entry.get("apiConfig")),
+    )
+
+
+def _entries(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    held = document.get(name)
+    return [entry for entry in held if isinstance(entry, dict)] if isinstance(held, list) else []
+
+
+def _examples(things: Sequence[Mapping[str, Any]]) -> str:
+    names = [str(thing["name"]) for thing in things if thing.get("name")]
+    more = ", …" if len(names) > NAMED else ""
+    return f": {', '.join(names[:NAMED])}{more}" if names else ""
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("name") or "Untitled")
+
+
+def _id(entry: Mapping[str, Any]) -> UUID | None:
+    try:
+        return UUID(str(entry.get("id")))
+    except ValueError:
+        return None
+
+
+def _words(document: Mapping[str, Any], name: str) -> str:
+    held = document.get(name)
+    return held[:500] if isinstance(held, str) else ""
+
+
+def _object_text(text: Any) -> str:
+    """JSON text of an object, "" for anything else."""
+    try:
+        return text if isinstance(text, str) and isinstance(orjson.loads(text), dict) else ""
+    except orjson.JSONDecodeError:
+        return ""
 
 
 def _read(path: Path) -> str:
@@ -107,11 +278,3 @@ def _parse(path: Path, text: str) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise FileInvalid(f"{path.name}: expected an object with nodes and edges")
     return document
-
-
-def _what_else(document: Mapping[str, Any]) -> str:
-    if document.keys() & WORKSPACE_EXPORT_KEYS:
-        return "this is the export of a whole workspace; export the flow itself from its canvas"
-    if {"schema", "func"} <= document.keys():
-        return "this is a tool, not a flow"
-    return "expected an object with nodes and edges"

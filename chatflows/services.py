@@ -31,9 +31,10 @@ class Changes(TypedDict, total=False):
 
 
 class Creation(Changes, total=False):
-    """What a new flow may have from the start; `name` must be there."""
+    """What a new flow may have from the start; `name` must be there. `id`: that of a flow from another server."""
 
     kind: str
+    id: UUID
 
 
 @transaction.atomic

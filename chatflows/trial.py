@@ -20,8 +20,12 @@ from engine.runner import run_flow
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials, open_http
 
-OPENAI_COMPATIBLE = "chatOpenAI"
-MODEL_PARAM = "Model"  # how the params of AgentFlow v2 end that choose a chat model
+CHAT_MODELS = "Chat Models"
+EMBEDDINGS = "Embeddings"
+# The types that ask any server which speaks OpenAI's format, by the category of those that they stand in for.
+STAND_INS: Mapping[str, str] = {CHAT_MODELS: "chatOpenAI", EMBEDDINGS: "openAIEmbeddings"}
+MODEL_PARAM = "Model"  # how the params of AgentFlow v2 end that choose a model
+EMBEDDING_PARAM = "embeddingModel"
 
 
 class NoHistory:
@@ -53,19 +57,24 @@ async def try_flow(
             yield event
 
 
-def with_models_at(model_url: str, flow_data: str) -> str:
-    """The flow with every chat model replaced by one server that speaks OpenAI's format and needs no key."""
+def with_models_at(model_url: str, flow_data: str, *, embeddings: bool = False) -> str:
+    """The flow with every chat model replaced by one server that speaks OpenAI's format and needs no key.
+
+    `embeddings`: the embedding models, too; not every such server has any.
+    """
+    replaced = {name: stands_in for name, stands_in in STAND_INS.items() if embeddings or name != EMBEDDINGS}
     graph = read_graph(flow_data)
     for node in graph["nodes"]:
         data = node.get("data")
         if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict):
             continue
-        if data.get("category") == "Chat Models":
-            data |= {"name": OPENAI_COMPATIBLE, "credential": ""}
+        if name := replaced.get(str(data.get("category"))):
+            data |= {"name": name, "credential": ""}
             _point(data["inputs"], model_url)
-        for inputs, param in _chosen_models(data["inputs"]):
-            inputs[param] = OPENAI_COMPATIBLE
-            _point(inputs[f"{param}Config"], model_url)
+        for inputs, param, category in _chosen_models(data["inputs"]):
+            if name := replaced.get(category):
+                inputs[param] = name
+                _point(inputs[f"{param}Config"], model_url)
     return orjson.dumps(graph).decode()
 
 
@@ -75,13 +84,13 @@ def _point(settings: dict[str, Any], model_url: str) -> None:
         settings.pop(name, None)
 
 
-def _chosen_models(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every place where a v2 node chooses a model: its settings stand beside the choice."""
+def _chosen_models(value: Any) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Every place where a v2 node chooses a model, and of which category: its settings stand beside the choice."""
     if isinstance(value, list):
         for item in value:
             yield from _chosen_models(item)
     if isinstance(value, dict):
         for name, held in list(value.items()):
             if name.endswith(MODEL_PARAM) and isinstance(held, str) and isinstance(value.get(f"{name}Config"), dict):
-                yield value, name
+                yield value, name, EMBEDDINGS if name == EMBEDDING_PARAM else CHAT_MODELS
             yield from _chosen_models(held)

@@ -22,6 +22,7 @@ WHY_NOT: Mapping[str, str] = {
     "airtableAgent": "it runs Python that a model writes; read the table with a tool",
 }
 ADDRESS = re.compile(r"url|basepath|endpoint|apibase", re.IGNORECASE)
+NOT_EXPORTED = frozenset({"file", "folder", "password"})
 CREDENTIALS = ("FLOWISE_CREDENTIAL_ID", "credential")
 
 
@@ -157,6 +158,16 @@ def _empty(place: Place, spec: NodeSpec) -> Iterator[Problem]:
         if held not in (None, "", []) or param.default is not None or param.name in place.connected:
             continue
         label = param.label or param.name
+        if param.kind in NOT_EXPORTED:
+            yield place.problem(
+                f"{label} is missing: exports leave such values out",
+                f"fill in {label}",
+                field=param.name,
+                severity="warning",
+                code="needs_value",
+                subject=param.name,
+            )
+            continue
         fix = f"connect a node to its {param.name!r}" if param.is_anchor else f"fill in {label}"
         yield place.problem(f"{label} is missing", fix, field=param.name)
 

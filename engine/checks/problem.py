@@ -10,6 +10,7 @@ Code = Literal[
     "broken",  # it cannot run as it is drawn or filled in
     "missing_type",  # it needs a node type that is not here
     "needs_credential",
+    "needs_value",  # a file or a password, which exports leave out
     "needs_extra",  # it needs an optional dependency
     "doubtful",  # it runs, though perhaps not as its author meant
 ]

@@ -17,7 +17,8 @@ from tests.cast import Api
 from tests.factories import graph_text, make_chatflow
 from workspaces.models import Workspace
 
-FLOWS = sorted((Path(__file__).resolve().parents[1] / "flows").glob("*.json"))
+FLOWS = Path(__file__).resolve().parents[1] / "flows"
+CHAIN = FLOWS / "Conversation Chain.json"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -117,7 +118,7 @@ class TestSchema:
         Draft202012Validator.check_schema(answer.json())
         return Draft202012Validator(answer.json())
 
-    @pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", sorted(FLOWS.glob("*.json")), ids=lambda path: path.stem)
     def test_published_templates_are_valid(self, validator: Draft202012Validator, path: Path) -> None:
         assert [error.message for error in validator.iter_errors(json.loads(path.read_text()))] == []
 
@@ -141,7 +142,7 @@ class TestSchema:
         ],
     )
     def test_a_broken_flow_is_refused(self, validator: Draft202012Validator, spoil: Any) -> None:
-        flow = json.loads((FLOWS[0].parent / "Conversation Chain.json").read_text())
+        flow = json.loads(CHAIN.read_text())
         spoiled = deepcopy(flow)
 
         spoil(spoiled)
@@ -164,7 +165,7 @@ class TestProblems:
 
     def test_a_flow_is_saved_with_its_problems_and_says_how_many(self, api: Api) -> None:
         created = api.post("/chatflows", {"name": "Bot", "flowData": self.BROKEN})
-        changed = api.put(f"/chatflows/{created.json()['id']}", {"flowData": FLOWS[1].read_text()})
+        changed = api.put(f"/chatflows/{created.json()['id']}", {"flowData": CHAIN.read_text()})
 
         assert (created.status_code, created.headers["X-Flow-Problems"]) == (200, "2")
         assert changed.headers["X-Flow-Problems"] == "1"
@@ -194,7 +195,7 @@ class TestProblems:
 
 class TestFlowConfig:
     def test_it_lists_what_can_be_enabled_and_nothing_that_never_can(self, api: Api, workspace: Workspace) -> None:
-        chatflow = make_chatflow(workspace, flow_data=(FLOWS[0].parent / "Conversation Chain.json").read_text())
+        chatflow = make_chatflow(workspace, flow_data=CHAIN.read_text())
 
         listed = api.get(f"/flow-config/{chatflow.pk}").json()
 
@@ -204,7 +205,7 @@ class TestFlowConfig:
         assert all(entry["node"] and entry["label"] and entry["type"] for entry in listed)
 
     def test_a_components_settings_go_by_its_config(self, api: Api, workspace: Workspace) -> None:
-        chatflow = make_chatflow(workspace, flow_data=(FLOWS[0].parent / "Translator.json").read_text())
+        chatflow = make_chatflow(workspace, flow_data=(FLOWS / "Translator.json").read_text())
 
         listed = {entry["name"]: entry for entry in api.get(f"/flow-config/{chatflow.pk}").json()}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,6 +14,7 @@ from chatflows.interchange import FileInvalid, read_flow_file
 from chatflows.models import Chatflow, ChatflowVersion
 from tests.factories import graph_text, make_chatflow
 from workspaces.models import Workspace
+from workspaces.services import variable_values
 
 UNKNOWN = {"id": "neverHeardOf_0", "name": "neverHeardOf"}
 AGENT = {"id": "startAgentflow_0", "name": "startAgentflow"}
@@ -64,7 +67,8 @@ def test_importing_again_changes_nothing_and_a_changed_file_makes_a_version(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{"ChatFlow":[],"Tool":[]}', "this is the export of a whole workspace"),
+        ('{"ChatFlow":[],"Tool":[]}', "this is the export of a whole workspace, with 0 flows; import it"),
+        ('{"id":"1","name":"x","flowData":"{}"}', "this is a flow as the API answers it"),
         ('{"name":"t","schema":"[]","func":"return 1"}', "this is a tool, not a flow"),
         ('{"nodes":[]}', "expected an object with nodes and edges"),
         ("[]", "expected an object with nodes and edges"),
@@ -80,7 +84,7 @@ def test_one_bad_file_does_not_keep_the_others_out(workspace: Workspace, tmp_pat
     write(tmp_path, "bad.json", "{")
     write(tmp_path, "good.json", graph_text(UNKNOWN))
 
-    with pytest.raises(CommandError, match="1 of 2 files could not be imported"):
+    with pytest.raises(CommandError, match="1 could not be imported"):
         import_files(workspace, tmp_path)
 
     assert list(Chatflow.objects.values_list("name", flat=True)) == ["good"]
@@ -119,3 +123,84 @@ def test_another_workspaces_flow_of_the_name_is_left_alone(
 def test_an_unknown_workspace_is_named(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=f"No workspace is named 'nope'; there are: '{workspace.name}'"):
         call_command("flows", "import", str(tmp_path), workspace="nope")
+
+
+class TestWorkspaceExport:
+    ID = "6f1e2d3c-4b5a-4f6e-8d7c-9b8a7f6e5d4c"
+    CONFIG = '{"overrideConfig":{"status":true}}'
+
+    def export(self, **more: Any) -> str:
+        flow = {
+            "id": self.ID,
+            "name": "Support",
+            "flowData": graph_text(UNKNOWN),
+            "apiConfig": self.CONFIG,
+            "chatbotConfig": "not JSON",
+            "apikeyid": self.ID,
+            "deployed": True,
+            "isPublic": True,
+            "workspaceId": self.ID,
+        }
+        agent = {"id": "no uuid", "name": "Agent", "flowData": graph_text(AGENT)}
+        variables = [{"name": "town", "value": "Oslo", "type": "static"}, {"name": "KEY", "type": "runtime"}]
+        whole = {"ChatFlow": [flow], "AgentFlowV2": [agent], "Variable": variables, "Tool": [{"name": "mail"}], **more}
+        return json.dumps(whole)
+
+    def imported(self, workspace: Workspace, path: Path) -> str:
+        out = StringIO()
+        call_command("flows", "import", str(path), workspace=workspace.name, stdout=out, stderr=out)
+        return out.getvalue()
+
+    def test_flows_and_variables_are_taken_and_the_rest_is_told(self, workspace: Workspace, tmp_path: Path) -> None:
+        said = self.imported(workspace, write(tmp_path, "all.json", self.export(ChatMessage=[{"id": 1}, {"id": 2}])))
+
+        support, agent = Chatflow.objects.of(workspace.pk).order_by("-name")
+        assert (str(support.pk), support.kind, support.api_config) == (self.ID, "CHATFLOW", self.CONFIG)
+        assert (support.chatbot_config, support.apikey_id) == ("", None)
+        assert (support.deployed, support.is_public) == (False, False)
+        assert (agent.name, agent.kind) == ("Agent", "AGENTFLOW")
+        assert variable_values(workspace.pk) == {"town": "Oslo"}
+        assert "left out   variables from the other server's environment, to be set here: KEY" in said
+        assert "left out   1 tools: mail" in said
+        assert "left out   2 messages\n" in said
+
+    def test_importing_again_changes_nothing_and_a_renamed_flow_is_found_by_its_id(
+        self, workspace: Workspace, tmp_path: Path
+    ) -> None:
+        path = write(tmp_path, "all.json", self.export())
+        self.imported(workspace, path)
+
+        again = self.imported(workspace, path)
+        Chatflow.objects.filter(pk=self.ID).update(name="Renamed here")
+        after = self.imported(workspace, path)
+
+        assert again.count("unchanged") == after.count("unchanged") == 2
+        assert (Chatflow.objects.count(), ChatflowVersion.objects.count()) == (2, 2)
+
+    def test_an_id_that_somebody_else_has_is_not_taken(
+        self, workspace: Workspace, stranger: Workspace, tmp_path: Path
+    ) -> None:
+        path = write(tmp_path, "all.json", self.export())
+        self.imported(stranger, path)
+
+        self.imported(workspace, path)
+
+        theirs = Chatflow.objects.get(pk=self.ID)
+        own = Chatflow.objects.of(workspace.pk).get(name="Support")
+        assert theirs.workspace_id == stranger.pk
+        assert own.pk != theirs.pk
+
+    def test_a_flow_that_is_none_is_told_and_the_others_are_in(self, workspace: Workspace, tmp_path: Path) -> None:
+        bad = [{"name": "Bad", "flowData": "{"}, {"name": "Worse"}]
+
+        said = self.imported(workspace, write(tmp_path, "all.json", self.export(AgentFlow=bad)))
+
+        assert "left out   flow 'Bad': flowData: not valid JSON" in said
+        assert "left out   flow 'Worse'" in said
+        assert Chatflow.objects.count() == 2
+
+    def test_a_tool_by_itself_cannot_be_imported_yet(self, workspace: Workspace, tmp_path: Path) -> None:
+        path = write(tmp_path, "mail.json", '{"name":"mail","schema":"[]","func":"return 1"}')
+
+        with pytest.raises(CommandError, match="1 could not be imported"):
+            self.imported(workspace, path)

@@ -128,3 +128,61 @@ def test_every_model_of_a_flow_is_replaced_and_loses_its_key() -> None:
         "agentModel": "chatOpenAI",
         "agentModelConfig": {"modelName": "x", "basepath": "http://127.0.0.1:9/v1"},
     }
+
+
+def test_with_stub_models_a_flow_runs_by_itself_and_prints_what_ran() -> None:
+    out, err = run(BRANCHES, question="Hello there", stub_models=True)
+
+    answer, _, table = out.rpartition("\n\n")
+    head, *rows = [line.split() for line in table.splitlines()]
+    assert answer.startswith("Stub answer to: ")
+    assert head == ["node", "status", "ms", "output"]
+    assert all("FINISHED" in row for row in rows)
+    assert "way out" in table
+    assert err == ""
+
+
+def test_a_stub_gives_the_shape_that_is_asked_for(tmp_path: Path) -> None:
+    rows = [{"key": "colour", "type": "enum", "enumValues": "red, blue"}, {"key": "sizes", "type": "jsonArray"}]
+    rows[1]["jsonSchema"] = '{"width": {"type": "number"}}'
+    config = {"modelName": "x", "FLOWISE_CREDENTIAL_ID": "gone"}
+    inputs = {"llmModel": "chatMistralAI", "llmModelConfig": config, "llmStructuredOutput": rows}
+    start = {"id": "startAgentflow_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}
+    ask = {"id": "llmAgentflow_0", "name": "llmAgentflow", "inputs": inputs}
+    edges = [{"source": "startAgentflow_0", "target": "llmAgentflow_0"}]
+    flow = tmp_path / "shaped.json"
+    flow.write_text(graph_text(start, ask, edges=edges))
+
+    out, _ = run(flow, question="Hello", stub_models=True)
+
+    assert json.loads(out.split("\n")[0]) == {"colour": "red", "sizes": [{"width": 1}]}
+
+
+def test_the_table_shows_where_a_run_failed(tmp_path: Path) -> None:
+    start = {"id": "startAgentflow_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}
+    ask = {"id": "llmAgentflow_0", "name": "llmAgentflow", "label": "Ask", "inputs": {"llmModel": ""}}
+    flow = tmp_path / "failing.json"
+    flow.write_text(graph_text(start, ask, edges=[{"source": "startAgentflow_0", "target": "llmAgentflow_0"}]))
+    out = StringIO()
+
+    with pytest.raises(CommandError, match="Model is required"):
+        call_command("flows", "run", str(flow), question="Hello", stub_models=True, stdout=out, stderr=StringIO())
+
+    assert out.getvalue().splitlines()[-1].split()[:2] == ["Ask", "ERROR"]
+
+
+def test_embedding_models_are_replaced_only_if_the_server_has_some() -> None:
+    embeddings = {"id": "e_0", "name": "cohereEmbeddings", "category": "Embeddings", "credential": "c", "inputs": {}}
+    knowledge = [{"embeddingModel": "voyageAIEmbeddings", "embeddingModelConfig": {"credential": "c"}}]
+    agent = {"id": "a_0", "name": "agentAgentflow", "inputs": {"agentKnowledgeVSEmbeddings": knowledge}}
+    text = graph_text(embeddings, agent)
+
+    kept = json.loads(with_models_at("http://127.0.0.1:9/v1", text))
+    replaced = json.loads(with_models_at("http://127.0.0.1:9/v1", text, embeddings=True))
+
+    assert kept == json.loads(text)
+    first, second = (node["data"] for node in replaced["nodes"])
+    assert (first["name"], first["credential"]) == ("openAIEmbeddings", "")
+    assert second["inputs"]["agentKnowledgeVSEmbeddings"] == [
+        {"embeddingModel": "openAIEmbeddings", "embeddingModelConfig": {"basepath": "http://127.0.0.1:9/v1"}}
+    ]

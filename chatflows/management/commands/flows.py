@@ -1,35 +1,53 @@
-"""`manage.py flows import PATH…` and `flows run PATH --question …`: flows out of files, for pipelines and authors."""
+"""`manage.py flows check|import|run`: flows out of files, for pipelines, authors and people who move."""
 
 from __future__ import annotations
 
 import asyncio
 from argparse import ArgumentParser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import orjson
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from chatflows.interchange import import_flow, read_flow_file
+from chatflows.file_checks import Checked, check_file
+from chatflows.inspection import problem_entry
+from chatflows.interchange import FlowFile, ToolFile, import_flow, read_file, read_flow_file
+from chatflows.stub_model import stub_model
 from chatflows.trial import try_flow, with_models_at
 from engine.errors import EngineError
 from engine.events import Event, NodeFailed, NodeFinished, RunFailed, RunFinished, RunPaused, TokenEmitted, ToolsUsed
 from forjinn.core.errors import AppError
 from workspaces.models import Workspace
+from workspaces.services import set_variable
 
 HERE = "here"
+SUMMARY = 60  # characters of an output in the table of nodes
+DOES_NOT_RUN = 3
 
 
 class Command(BaseCommand):
     help = "Work with flows from the command line."
-    requires_system_checks = ()  # trying a flow out takes neither database nor Redis; what does checks by itself
+    requires_system_checks = ()  # checking and trying out take neither database nor Redis; what does checks by itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        importing = actions.add_parser("import", help="Save flows from canvas exports or templates; safe to repeat.")
-        importing.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="A file, or a folder of *.json.")
+        checking = actions.add_parser(
+            "check",
+            help=f"Say which files run here and what the others lack; exit code {DOES_NOT_RUN} if one does not.",
+        )
+        importing = actions.add_parser(
+            "import", help="Save flows from canvas exports, templates and exports of whole workspaces; safe to repeat."
+        )
+        for parser_of_files in (checking, importing):
+            parser_of_files.add_argument(
+                "paths", nargs="+", type=Path, metavar="PATH", help="A file, or a folder of *.json."
+            )
+        checking.add_argument("--json", action="store_true", help="Every problem, for programs.")
         importing.add_argument("--workspace", default="Default", help="Name of the workspace (default: %(default)s).")
         running = actions.add_parser("run", help="Run one flow out of a file, once, and print its answer.")
         running.add_argument("path", type=Path, metavar="PATH", help="A canvas export or a template.")
@@ -38,7 +56,8 @@ class Command(BaseCommand):
             "--form", action="append", default=[], metavar="NAME=VALUE", help="A form's value; may be repeated."
         )
         running.add_argument("--workspace", help="Name of the workspace whose credentials and variables it may use.")
-        running.add_argument(
+        models = running.add_mutually_exclusive_group()
+        models.add_argument(
             "--model-url",
             nargs="?",
             const=HERE,
@@ -46,9 +65,16 @@ class Command(BaseCommand):
             help="Ask this OpenAI-compatible server instead of the flow's own models; without URL, the one that runs "
             "here (MODEL_URL).",
         )
+        models.add_argument(
+            "--stub-models",
+            action="store_true",
+            help="Put a stub in place of all models, whose answers mean nothing, and print a table of what ran.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         match options["action"]:
+            case "check":
+                self._check(_files(options["paths"]), as_json=options["json"])
             case "import":
                 self._import(self._find_workspace(options["workspace"]), _files(options["paths"]))
             case "run":
@@ -64,49 +90,90 @@ class Command(BaseCommand):
             raise CommandError(f"{problem} named '{name}'; there are: {there_are}")
         return found[0]
 
+    def _check(self, files: list[Path], *, as_json: bool) -> None:
+        checked = [one for file in files for one in check_file(file)]
+        if as_json:
+            self.stdout.write(orjson.dumps([_report(one) for one in checked], option=orjson.OPT_INDENT_2).decode())
+        else:
+            for row in _aligned([(one.title, one.kind or "-", one.state) for one in checked]):
+                self.stdout.write(row)
+        if failing := sum(not one.runs for one in checked):
+            raise CommandError(f"{failing} of {len(checked)} do not run here", returncode=DOES_NOT_RUN)
+
     def _import(self, workspace: Workspace, files: list[Path]) -> None:
-        """Every file that can be imported is; a bad one is told, and fails the command at the end."""
+        """Every flow that can be imported is; a bad one is told, and fails the command at the end."""
         failed = 0
         for file in files:
             try:
-                flow = read_flow_file(file)
-                imported = import_flow(workspace_id=workspace.pk, flow=flow, author="import")
-            except AppError as exc:
-                self.stderr.write(f"failed     {exc.message}")
+                found = read_file(file)
+                if isinstance(found, ToolFile):
+                    raise CommandError(f"{file.name}: this is a tool, not a flow")
+            except (AppError, CommandError) as exc:
+                self.stderr.write(f"failed     {exc}")
                 failed += 1
-            else:
-                self.stdout.write(f"{imported.outcome:<10} {imported.chatflow_id}  {flow.kind:<10} {flow.name}")
+                continue
+            if isinstance(found, FlowFile):
+                failed += not self._import_flow(workspace, found)
+                continue
+            failed += sum(not self._import_flow(workspace, flow) for flow in found.flows)
+            for name, value in found.variables.items():
+                set_variable(workspace=workspace, name=name, value=value)
+                self.stdout.write(f"variable   {name}")
+            for words in found.left_out:
+                self.stdout.write(f"left out   {words}")
         if failed:
-            raise CommandError(f"{failed} of {len(files)} files could not be imported")
+            raise CommandError(f"{failed} could not be imported")
+
+    def _import_flow(self, workspace: Workspace, flow: FlowFile) -> bool:
+        try:
+            imported = import_flow(workspace_id=workspace.pk, flow=flow, author="import")
+        except AppError as exc:
+            self.stderr.write(f"failed     {exc.message}")
+            return False
+        self.stdout.write(f"{imported.outcome:<10} {imported.chatflow_id}  {flow.kind:<10} {flow.name}")
+        return True
 
     def _run(self, options: dict[str, Any]) -> None:
         """The answer goes to stdout as it comes, the nodes to stderr as they end."""
         form = dict(_named(pair) for pair in options["form"])
         if bool(options["question"]) == bool(form):
             raise CommandError("Give either --question or --form NAME=VALUE")
-        workspace_id = self._find_workspace(options["workspace"]).pk if options["workspace"] else None
         try:
-            flow_data = read_flow_file(options["path"]).flow_data
+            asyncio.run(self._ask(options, form))
+        except (AppError, EngineError) as exc:
+            raise CommandError(exc.message) from exc
+
+    async def _ask(self, options: Mapping[str, Any], form: Mapping[str, str]) -> None:
+        workspace = await sync_to_async(self._find_workspace)(options["workspace"]) if options["workspace"] else None
+        flow_data = read_flow_file(options["path"]).flow_data
+        async with AsyncExitStack() as stack:
             model_url = _model_url(options["model_url"]) if options["model_url"] else ""
+            if options["stub_models"]:
+                model_url = await stack.enter_async_context(stub_model())
             if model_url:
-                flow_data = with_models_at(model_url, flow_data)
+                flow_data = with_models_at(model_url, flow_data, embeddings=options["stub_models"])
+            workspace_id = workspace.pk if workspace else None
             events = try_flow(
                 flow_data, question=options["question"], form=form, workspace_id=workspace_id, model_url=model_url
             )
-            asyncio.run(self._show(events))
-        except AppError as exc:
-            raise CommandError(exc.message) from exc
-        except EngineError as exc:
-            raise CommandError(exc.message) from exc
+            await self._show(events, as_table=options["stub_models"])
 
-    async def _show(self, events: AsyncIterator[Event]) -> None:
+    async def _show(self, events: AsyncIterator[Event], *, as_table: bool) -> None:
         said = ""
-        async for event in events:
-            if isinstance(event, TokenEmitted):
-                said += event.text
-                self.stdout.write(event.text, ending="")
-                self.stdout.flush()
-            self._tell(event, said)
+        rows = [("node", "status", "ms", "output")]
+        try:
+            async for event in events:
+                if isinstance(event, TokenEmitted):
+                    said += event.text
+                    self.stdout.write(event.text, ending="")
+                    self.stdout.flush()
+                if as_table and isinstance(event, NodeFinished | NodeFailed):
+                    rows.append(_row(event))
+                else:
+                    self._tell(event, said)
+        finally:
+            if len(rows) > 1:
+                self.stdout.write("\n" + "\n".join(_aligned(rows)))
 
     def _tell(self, event: Event, said: str) -> None:
         match event:
@@ -123,6 +190,40 @@ class Command(BaseCommand):
                 raise CommandError("The flow waits for a human, which a run from the command line does not have")
             case RunFailed():
                 raise CommandError(event.error)
+
+
+def _row(event: NodeFinished | NodeFailed) -> tuple[str, str, str, str]:
+    status = str(event.entry.get("status", "FINISHED"))
+    shown = event.error if isinstance(event, NodeFailed) else _summary(event.entry["data"].get("output"))
+    return event.label, status, f"{event.duration_ms:.0f}", shown if len(shown) <= SUMMARY else f"{shown[:SUMMARY]}…"
+
+
+def _summary(output: Any) -> str:
+    """What a node put out, in one line: what it said, or which of its ways it took, or the names of what it holds."""
+    if not isinstance(output, Mapping):
+        return ""
+    if isinstance(content := output.get("content"), str):
+        return " ".join(content.split())
+    ways = output.get("conditions")
+    if isinstance(ways, list):
+        return f"way out {next((n for n, way in enumerate(ways) if way.get('isFulfilled')), 'none')}"
+    return ", ".join(f"{name}: {value}" if isinstance(value, str) else name for name, value in output.items())
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _report(one: Checked) -> dict[str, Any]:
+    return {
+        "file": one.file,
+        "name": one.name,
+        "kind": one.kind,
+        "runs": one.runs,
+        "state": one.state,
+        "problems": [problem_entry(problem) for problem in one.problems],
+    }
 
 
 def _named(pair: str) -> tuple[str, str]:
