@@ -138,6 +138,7 @@ class RunFinished:
     input_tokens: int = 0
     output_tokens: int = 0
     state: Mapping[str, Any] | None = None
+    sources: Sequence[Mapping[str, Any]] = ()  # documents that the answer is drawn from: {pageContent, metadata}
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class Ledger:
             usage.input_tokens,
             usage.output_tokens,
             None if self._plan.ending else dict(state.values),
+            output.get("sourceDocuments") or (),
         )
 
     def _commit_failure(self, turn: Turn, outcome: Outcome, error: EngineError) -> None:

@@ -142,8 +142,8 @@ class FrameRenderer:
             yield from self._rest_of(output)
         if self._tools:
             yield frame("usedTools", self._tools)
-        if steps:
-            yield from (frame(name, output[name]) for name in OF_AGENTS if name in output)
+        beside = OF_AGENTS if steps else ("sourceDocuments",)
+        yield from (frame(name, output[name]) for name in beside if name in output)
         if self._is_agentflow:
             yield frame("agentFlowEvent", STATES[settled["state"]])
         if action := output.get("action"):

@@ -170,6 +170,8 @@ class Recorder:
             output["memoryType"] = ending.memory_type
         if used := self._tools(ending):
             output["usedTools"] = used
+        if isinstance(ending, RunFinished) and ending.sources:
+            output["sourceDocuments"] = list(ending.sources)
         output |= of_all_steps(self._steps)
         if isinstance(ending, RunPaused):
             output["action"] = ending.action

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from engine.context import NodeContext
+from engine.documents import wire
 from engine.errors import NodeError, NodeInputError
 from engine.nodes.asking import ask
-from engine.providers.base import ChatModel, Completion, Message, Tool, ToolCall, ToolSpec, Usage
+from engine.providers.base import ChatModel, Completion, Message, Sourced, Tool, ToolCall, ToolSpec, Usage
 
 STOPPED = "Agent stopped due to max iterations."
 
@@ -53,6 +54,12 @@ class AgentRun:
     results: list[str] = field(default_factory=list)  # of those that have
     is_approved: bool = False  # a person has allowed the next call
     remark: str = ""  # what they said beside it
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """The documents that its tools found, each once."""
+        found = [document for used in self.used for document in used.get("sourceDocuments", ())]
+        return [document for number, document in enumerate(found) if document not in found[:number]]
 
     @property
     def pending(self) -> ToolCall | None:
@@ -134,15 +141,21 @@ async def _call_rest(
 
 
 async def call_tool(tools: Tools, call: ToolCall) -> tuple[dict[str, Any], str]:
-    """The record of a call, and what the model is told: also of an unknown tool, and of one that failed."""
+    """The record of a call, and what the model is told: also of an unknown tool, and of one that failed.
+
+    Documents that the tool's text is drawn from stand in the record, under `sourceDocuments`.
+    """
     used: dict[str, Any] = {"tool": call.name, "toolInput": dict(call.arguments), "toolOutput": ""}
     tool = tools.get(call.name)
     try:
         if tool is None:
             raise NodeInputError(f"There is no tool {call.name!r}. Known tools: {', '.join(tools) or 'none'}.")
-        used["toolOutput"] = await tool.call(call.arguments)
+        said = await tool.call(call.arguments)
     except NodeError as exc:
         return {**used, "error": exc.message}, f"Error: {exc.message}"
+    used["toolOutput"] = str(said)
+    if isinstance(said, Sourced) and said.documents:
+        used["sourceDocuments"] = [wire(document) for document in said.documents]
     return used, used["toolOutput"]
 
 

@@ -130,6 +130,7 @@ async def _answer(
         output={
             "content": run.answer,
             "usedTools": run.used,
+            **({"sourceDocuments": run.sources} if run.sources else {}),
             "calledTools": run.called,
             "availableTools": _available(kit),
             **conversations.reasons(run.completion),

@@ -120,7 +120,8 @@ async def _run(ctx: NodeContext, inputs: Inputs, talk: Talk, tools: Tools, *, sy
 
 
 def _result(run: AgentRun) -> NodeResult:
-    return NodeResult(output={"content": run.answer, "usedTools": run.used}, value=run.answer, usage=run.usage)
+    output = {"content": run.answer, "usedTools": run.used, **({"sourceDocuments": run.sources} if run.sources else {})}
+    return NodeResult(output=output, value=run.answer, usage=run.usage)
 
 
 def _tools(inputs: Inputs) -> Tools:

@@ -209,7 +209,8 @@ async def run_tool_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     messages = with_images(ctx, [*system, *past, Message("user", question)])
     rounds = values.integer(inputs, "maxIterations") or MAX_ROUNDS
     run = await run_agent(ctx, FunctionCalling(model, tools), tools, messages, max_rounds=rounds)
-    return NodeResult(output={"content": run.answer, "usedTools": run.used}, value=run.answer, usage=run.usage + usage)
+    output = {"content": run.answer, "usedTools": run.used, **({"sourceDocuments": run.sources} if run.sources else {})}
+    return NodeResult(output=output, value=run.answer, usage=run.usage + usage)
 
 
 async def _run(ctx: NodeContext, chain: RetrievalChain) -> NodeResult:
