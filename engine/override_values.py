@@ -117,6 +117,18 @@ def state_rows(value: Any) -> Any:
     return [{"key": key, "value": held} for key, held in value.items()]
 
 
+def with_state(present: Any, given: list[dict[str, Any]]) -> list[Any]:
+    """The rows of a state with those given in place of the present ones of their keys."""
+    keys = {row.get("key") for row in given}
+    rows = _parsed(present)
+    kept = (
+        [row for row in rows if isinstance(row, Mapping) and row.get("key") not in keys]
+        if isinstance(rows, list)
+        else []
+    )
+    return [*kept, *given]
+
+
 def joined(present: Any, given: Any) -> Any:
     """An array is added to the present one without repeating its items, an object is merged over it."""
     if isinstance(given, list | dict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.flow import Flow, Node
-from engine.override_values import Misfit, config_value, is_protected, joined, state_rows, typed
+from engine.override_values import Misfit, config_value, is_protected, joined, state_rows, typed, with_state
 from engine.registry import Registry
 from engine.spec import Param
 
@@ -155,7 +155,7 @@ class _Accepting:
     def _value(self, node: Node, key: str, param: Param, value: Any) -> Any:
         present = node.inputs.get(key, param.default)
         if key == STATE:
-            return joined(present, typed(param, state_rows(value)))
+            return with_state(present, typed(param, state_rows(value)))
         if key != param.name:
             component = self._registry.get(str(node.inputs.get(param.name)))
             return joined(present, config_value(component.spec if component else None, value))

@@ -11,6 +11,7 @@ from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.nodes import values
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+from engine.templating import Given
 
 FIELD_TYPES = ("string", "number", "boolean", "options")
 BODY_TYPES = (
@@ -179,13 +180,16 @@ async def run_start(ctx: NodeContext, inputs: Inputs) -> NodeResult:
             output = _schedule(ctx, inputs)
         case _:
             raise NodeInputError(f"A flow cannot start by {kind!r}: choose an input type of the start node.")
-    state = {str(row["key"]): row.get("value", "") for row in values.items(inputs, "startState") if row.get("key")}
+    rows = [row for row in values.items(inputs, "startState") if row.get("key")]
+    state = {str(row["key"]): row.get("value", "") for row in rows}
     if values.flag(inputs, "startEphemeralMemory"):
         output["ephemeralMemory"] = True
     if values.flag(inputs, "startPersistState"):
         output["persistState"] = True
         previous = await ctx.world.previous()
         state |= previous.state if previous else {}
+        # What the caller of this run has set goes before what the session kept.
+        state |= {str(row["key"]): row.get("value", "") for row in rows if isinstance(row["key"], Given)}
     return NodeResult(output=output, state={**state, **ctx.state})
 
 

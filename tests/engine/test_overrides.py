@@ -132,17 +132,18 @@ def test_an_object_is_merged_over_the_present_one_even_if_that_is_text(value: An
 
 
 def test_an_array_is_added_without_repeating_what_is_there() -> None:
-    rows = [STATE[0], {"key": "shape", "value": "round"}]
+    rows = [{"role": "system", "content": "Be {{ $flow.state.colour }}."}, {"role": "user", "content": "Hi"}]
 
-    accepted = apply(agentflow(), {"startState": rows}, rules(Start=["startState"]))
+    accepted = apply(agentflow(), {"agentMessages": rows}, rules(Ask=["agentMessages"]))
 
-    assert accepted.inputs["startAgentflow_0"]["startState"] == [*STATE, rows[1]]
+    assert accepted.inputs["agentAgentflow_0"]["agentMessages"] == rows
 
 
-def test_a_state_may_be_an_object() -> None:
-    accepted = apply(agentflow(), {"startState": {"colour": "blue"}}, rules(Start=["startState"]))
+@pytest.mark.parametrize("state", [{"colour": "blue"}, [{"key": "colour", "value": "blue"}]])
+def test_a_state_replaces_the_rows_of_its_keys(state: Any) -> None:
+    accepted = apply(agentflow(), {"startState": state}, rules(Start=["startState"]))
 
-    assert accepted.inputs["startAgentflow_0"]["startState"] == [*STATE, {"key": "colour", "value": "blue"}]
+    assert accepted.inputs["startAgentflow_0"]["startState"] == [STATE[1], {"key": "colour", "value": "blue"}]
 
 
 def test_a_components_inputs_are_merged_and_its_secrets_stay_its_own() -> None:

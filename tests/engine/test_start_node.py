@@ -6,6 +6,7 @@ import pytest
 from engine.context import PreviousRun
 from engine.errors import NodeInputError
 from engine.nodes.start import run_start
+from engine.templating import Given
 from tests.engine.drawing import Board, echoes, entry_of
 from tests.engine.node_world import NodeWorld
 
@@ -167,7 +168,10 @@ async def test_the_question_of_a_trigger_is_the_questions_of_the_run(board: Boar
     assert entry_of(events, "end")["data"]["output"]["content"] == "Ann called"
 
 
-PERSISTENT = {"startPersistState": True, "startState": [{"key": "tries", "value": "0"}, {"key": "plan", "value": "p"}]}
+PERSISTENT: dict[str, Any] = {
+    "startPersistState": True,
+    "startState": [{"key": "tries", "value": "0"}, {"key": "plan", "value": "p"}],
+}
 
 
 async def test_state_that_is_persistent_goes_on_where_the_sessions_last_run_ended(nodes: NodeWorld) -> None:
@@ -176,6 +180,15 @@ async def test_state_that_is_persistent_goes_on_where_the_sessions_last_run_ende
     result = await run_start(nodes.context("hi"), PERSISTENT)
 
     assert result.state == {"tries": "3", "plan": "p", "more": "x"}
+
+
+async def test_what_the_caller_of_a_run_sets_goes_before_what_the_session_kept(nodes: NodeWorld) -> None:
+    nodes.previous = PreviousRun(state={"tries": "3", "plan": "q"})
+    rows = [PERSISTENT["startState"][1], {"key": Given("tries"), "value": Given("0")}]
+
+    result = await run_start(nodes.context("hi"), {**PERSISTENT, "startState": rows})
+
+    assert result.state == {"tries": "0", "plan": "q"}
 
 
 async def test_the_first_run_of_a_session_begins_with_the_defaults(nodes: NodeWorld) -> None:
