@@ -120,7 +120,19 @@ WHITENOISE_AUTOREFRESH = False
 
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_ALL_ORIGINS = True  # no cookie is read there, so no origin gains anything by it
-CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Request-Id", "Retry-After", "X-Total-Count"]
+CORS_EXPOSE_HEADERS = [
+    "ETag",
+    "Link",
+    "Location",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Request-Id",
+    "Retry-After",
+    "X-Execution-Id",
+    "X-Flow-Problems",
+    "X-Total-Count",
+]
 CORS_ALLOW_HEADERS = [
     "accept",
     "authorization",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from django.db import OperationalError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
@@ -140,6 +140,7 @@ def test_a_forbidden_host_is_a_bad_request(settings: Settings) -> None:
 
     page = Client().get("/admin/", headers={"Host": "evil.example"})
     handled = bad_request(request_to("/api/v1/x"), ValueError("x"))
+    assert isinstance(handled, HttpResponse)
 
     assert page.status_code == 400
     assert json.loads(handled.content)["code"] == "bad_request"
