@@ -9,7 +9,9 @@ import pytest
 
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
+from tests.predictions import drawing
 from tests.predictions.calls import Caller, Listening
+from tests.predictions.conftest import NewFlow
 
 
 def test_a_finished_run_shows_its_answer_its_trace_and_its_use(holder: Caller, agent: str) -> None:
@@ -70,3 +72,51 @@ def test_a_deleted_conversation_is_gone_and_forgotten(holder: Caller, chat: str,
 
     assert deleted.json() == {"affected": 2}
     assert [m["content"] for m in model.requests[-1].messages if m["role"] != "system"] == ["Two"]
+
+
+@pytest.fixture
+def approval(new_flow: NewFlow) -> str:
+    return new_flow(drawing.approval_flow("Sent"), type="AGENTFLOW")
+
+
+def test_the_runs_that_wait_for_a_person_are_found_among_all(holder: Caller, approval: str) -> None:
+    first = holder.answer(approval, "one", chatId="c")
+    second = holder.answer(approval, "two", chatId="d")
+    done = holder.answer(approval, chatId="c", humanInput={"type": "proceed"})
+
+    def listed(**choice: str) -> list[str]:
+        found = holder.http.get("/executions", params={"agentflowId": approval, **choice})
+        assert found.status_code == 200, found.text
+        return [run["id"] for run in found.json()]
+
+    assert listed() == [second["executionId"], first["executionId"]]
+    assert listed(state="STOPPED") == [second["executionId"]]
+    assert listed(state="FINISHED") == [done["executionId"]]
+    assert listed(sessionId="d") == [second["executionId"]]
+    assert listed(startDate="2999-01-01T00:00:00Z") == listed(endDate="2000-01-01T00:00:00Z") == []
+    assert listed(limit="1", page="2") == [first["executionId"]]
+
+
+def test_a_listed_run_is_what_looking_it_up_shows(holder: Caller, approval: str) -> None:
+    asked = holder.answer(approval, "one")
+
+    response = holder.http.get("/executions", params={"agentflowId": approval})
+
+    assert response.headers["X-Total-Count"] == "1"
+    assert response.json() == [holder.http.get(f"/executions/{asked['executionId']}").json()]
+
+
+@pytest.mark.parametrize(
+    "choice", [{"state": "WAITING"}, {"agentflowId": "nonsense"}, {"sessionId": "\0"}, {"startDate": "soon"}]
+)
+def test_a_choice_of_runs_that_means_nothing_is_refused_by_name(holder: Caller, choice: dict[str, str]) -> None:
+    refused = holder.http.get("/executions", params=choice)
+
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith(f"{next(iter(choice))}: ")
+
+
+def test_a_neighbour_sees_none_of_these_runs(holder: Caller, neighbour: Caller, approval: str) -> None:
+    holder.answer(approval, "one")
+
+    assert neighbour.http.get("/executions", params={"agentflowId": approval}).json() == []

@@ -9,14 +9,22 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.journeys.stage import wait_for
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
 from tests.predictions import drawing
 from tests.predictions.calls import Caller, data_of, names, read_frames, text_of
-from tests.predictions.conftest import NewFlow
+from tests.predictions.conftest import Inside, NewFlow
 
 ASKS = "humanInputAgentflow_0"
 YES = {"type": "proceed", "startNodeId": ASKS, "feedback": ""}
+
+GROW_OLD = """
+from datetime import timedelta
+from django.db.models import F
+from predictions.models import Execution
+Execution.objects.filter(pk={execution_id!r}).update(finished_at=F("finished_at") - timedelta(hours=72))
+"""
 
 
 @pytest.fixture
@@ -311,6 +319,20 @@ def test_a_waiting_run_can_be_stopped(holder: Caller, approval: str) -> None:
     assert run_of(holder, asked)["state"] == "TERMINATED"
     assert holder.predict(approval, "Proceed", chatId="c", humanInput=YES).status_code == 409
     assert not any("action" in message for message in messages_of(holder, approval))
+
+
+def test_a_run_that_nobody_answers_ends_in_time(holder: Caller, approval: str, inside: Inside) -> None:
+    asked = holder.answer(approval, "the letter", chatId="c")
+    other = holder.answer(approval, "the parcel", chatId="d")
+
+    inside(GROW_OLD.format(execution_id=asked["executionId"]))
+    wait_for(lambda: run_of(holder, asked)["state"] == "ERROR", "the end of a run that waited too long")
+
+    assert "Nobody answered within 72 hours" in run_of(holder, asked)["error"]
+    refused = holder.predict(approval, "Proceed", chatId="c", humanInput=YES)
+    assert (refused.status_code, "waited too long" in refused.json()["message"]) == (409, True)
+    assert run_of(holder, other)["state"] == "STOPPED"
+    assert ["action" in message for message in messages_of(holder, approval)] == [False, False, False, True]
 
 
 def test_a_stranger_cannot_answer(holder: Caller, visitor: Caller, neighbour: Caller, approval: str) -> None:
