@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,12 +12,15 @@ import orjson
 from asgiref.sync import sync_to_async
 
 from chatflows.flowdata import read_graph
-from engine.context import RunRequest, World
+from chatflows.models import Chatflow
+from engine.context import CalledFlow, RunRequest, World
+from engine.errors import NodeInputError
 from engine.events import Event
 from engine.flow import parse_flow
 from engine.providers.base import Message
 from engine.registry import load_registry
 from engine.runner import run_flow
+from forjinn.core.errors import AppError
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials, open_http
 
@@ -33,6 +37,27 @@ class NoHistory:
 
     async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
         return ()
+
+
+class SavedFlows:
+    """The flows of a workspace, for one out of a file that calls them; implements `FlowSource`."""
+
+    def __init__(self, workspace_id: UUID, world: World) -> None:
+        self._workspace_id = workspace_id
+        self._world = world
+
+    async def load(self, flow_id: str) -> CalledFlow:
+        """See `FlowSource.load`."""
+        try:
+            flow = await sync_to_async(Chatflow.objects.select_related("version").get_for)(
+                self._workspace_id, pk=flow_id
+            )
+        except AppError as exc:
+            raise NodeInputError(f"There is no flow {flow_id!r} in this workspace: choose another one.") from exc
+        if flow.version is None:
+            raise NodeInputError(f"The flow {flow.name!r} has nothing in it yet: save it first.")
+        parsed = parse_flow(flow.version.flow_data)
+        return CalledFlow(str(flow.pk), flow.name, str(flow.version.pk), parsed, replace(self._world, flows=self))
 
 
 async def try_flow(
@@ -52,6 +77,8 @@ async def try_flow(
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables=await sync_to_async(variable_values)(workspace_id) if workspace_id else {},
         )
+        if workspace_id:
+            world = replace(world, flows=SavedFlows(workspace_id, world))
         request = RunRequest(question, chat_id=chat_id, session_id=chat_id, form=form, is_streaming=True)
         async for event in run_flow(parse_flow(flow_data), request, world, registry=load_registry()):
             yield event

@@ -6,14 +6,16 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from engine.context import PreviousRun, RunRequest, World
-from engine.errors import EngineError
+from chatflows.records import afind_flow
+from engine.context import CalledFlow, PreviousRun, RunRequest, World
+from engine.errors import EngineError, NodeInputError
 from engine.events import Event
 from engine.flow import Flow, parse_flow
 from engine.http import HttpClient
@@ -177,8 +179,39 @@ class RunHost:
             clock=self._clock,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables={**stored, **given},
+            flows=Neighbours(self, run),
             previous=lambda: self._previous(run),
         )
+
+    async def neighbour(self, run: ClaimedRun, flow_id: str) -> CalledFlow:
+        """See `engine.context.FlowSource.load`. A flow of another workspace is not there."""
+        record = await afind_flow(UUID(flow_id)) if _is_id(flow_id) else None
+        if record is None or record.workspace_id != run.workspace_id:
+            raise NodeInputError(f"There is no flow {flow_id!r} in this workspace: choose another one.")
+        flow = await self._flows.get(record.version_id)
+        inner = replace(run, chatflow_id=record.id, version_id=record.version_id)
+        world = await self._world(inner, flow, {})
+        return CalledFlow(str(record.id), record.name, str(record.version_id), flow, world)
+
+
+class Neighbours:
+    """The flows beside one run's own, for flows that call flows; implements `FlowSource`."""
+
+    def __init__(self, host: RunHost, run: ClaimedRun) -> None:
+        self._host = host
+        self._run = run
+
+    async def load(self, flow_id: str) -> CalledFlow:
+        """See `FlowSource.load`."""
+        return await self._host.neighbour(self._run, flow_id)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def run_request(run: ClaimedRun) -> RunRequest:
