@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.context import NodeContext
+from engine.moderation import MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.agent_loop import AgentRun, FunctionCalling, Talk, Tools, named_tools, run_agent
-from engine.nodes.chains import MODERATION
 from engine.nodes.questions import question_messages
 from engine.nodes.react import json_system, json_talk, react_system, react_talk
 from engine.providers.base import ChatModel
@@ -135,8 +135,8 @@ def _model(inputs: Inputs) -> ChatModel:
 
 
 NODES = (
-    NodeType(TOOL_AGENT, run_tool_agent),
-    NodeType(CONVERSATIONAL, run_conversational),
-    NodeType(REACT_CHAT, run_react),
-    NodeType(REACT_LLM, run_react),
+    NodeType(TOOL_AGENT, moderated(run_tool_agent)),
+    NodeType(CONVERSATIONAL, moderated(run_conversational)),
+    NodeType(REACT_CHAT, moderated(run_react)),
+    NodeType(REACT_LLM, moderated(run_react)),
 )

@@ -10,6 +10,7 @@ import orjson
 from engine.context import NodeContext
 from engine.errors import NodeError
 from engine.memories import Memory
+from engine.moderation import ANSWER_NOW, MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.asking import ask
 from engine.nodes.questions import question_messages, with_images
@@ -18,9 +19,6 @@ from engine.prompts import Prompt
 from engine.providers.base import ChatModel, Completion, Message, Usage
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
-MODERATION = Param(
-    "inputModeration", "Moderation", "Input Moderation", optional=True, is_list=True, help="Refuses harmful questions."
-)
 FRIENDLY = (
     "The following is a friendly conversation between a human and an AI. The AI is talkative and provides lots of "
     "specific details from its context. If the AI does not know the answer to a question, it truthfully says it does "
@@ -42,7 +40,7 @@ LLM = NodeSpec(
         MODERATION,
         Param("chainName", "string", "Chain Name", optional=True, help="A name for people."),
     ),
-    outputs=("llmChain", "outputPrediction"),
+    outputs=("llmChain", ANSWER_NOW),
     role="ending",
 )
 CONVERSATION = NodeSpec(
@@ -86,7 +84,7 @@ async def run_llm_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     Raises NodeInputError if the prompt lacks values, NodeError if an answer cannot be parsed.
     """
     chain = Chain(_model(inputs), _prompt(inputs), inputs.get("outputParser") or None)
-    if not ctx.is_last and ctx.node.output != "outputPrediction":
+    if not ctx.is_last and ctx.node.output != ANSWER_NOW:
         return NodeResult(value=chain)
     if chain.parser is None:
         completion = await ask(ctx, chain.model, with_images(ctx, chain.prompt.fill(ctx.request.question)))
@@ -155,4 +153,4 @@ def _parsed_result(ctx: NodeContext, parsed: Any, usage: Usage) -> NodeResult:
     return NodeResult(output={"content": shown, "json": parsed}, value=parsed, usage=usage)
 
 
-NODES = (NodeType(LLM, run_llm_chain), NodeType(CONVERSATION, run_conversation))
+NODES = (NodeType(LLM, moderated(run_llm_chain)), NodeType(CONVERSATION, moderated(run_conversation)))

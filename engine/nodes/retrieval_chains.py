@@ -12,6 +12,7 @@ from engine.context import NodeContext
 from engine.documents import documents_text
 from engine.errors import NodeInputError
 from engine.memories import Memory
+from engine.moderation import MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.agent_loop import FunctionCalling, named_tools, run_agent
 from engine.nodes.asking import ask
@@ -43,9 +44,6 @@ ROUTE = (
 )
 NOTHING_FITS = "You are a helpful assistant. Nothing was found to answer the question from."
 
-MODERATION = Param(
-    "inputModeration", "Moderation", "Input Moderation", optional=True, is_list=True, help="Refuses harmful questions."
-)
 MODEL = Param("model", "BaseChatModel", "Chat Model", help="Which model is asked.")
 ANY_MODEL = Param("model", "BaseLanguageModel", "Language Model", help="Which model is asked.")
 RETRIEVER = Param("vectorStoreRetriever", "BaseRetriever", "Vector Store Retriever", help="What finds the documents.")
@@ -285,9 +283,9 @@ def _model(inputs: Inputs) -> ChatModel:
 
 
 NODES = (
-    NodeType(CONVERSATIONAL, run_conversational),
-    NodeType(RETRIEVAL, run_retrieval),
-    NodeType(VECTOR_DB, run_vector_db),
-    NodeType(MULTI, run_multi),
-    NodeType(AGENT, run_tool_agent),
+    NodeType(CONVERSATIONAL, moderated(run_conversational)),
+    NodeType(RETRIEVAL, moderated(run_retrieval)),
+    NodeType(VECTOR_DB, moderated(run_vector_db)),
+    NodeType(MULTI, moderated(run_multi)),
+    NodeType(AGENT, moderated(run_tool_agent)),
 )
