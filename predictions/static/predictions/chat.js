@@ -130,6 +130,7 @@ async function show(response, turn) {
       if (id) chat.running.last = id;
       if (body.event === "token") turn.text += body.data;
       else if (body.event === "abort" || (body.event === "error" && stopButton.disabled)) turn.note = "Stopped";
+      else if (body.event === "action") turn.action = body.data;
       else if (body.event === "error") addError(body.data, response.headers.get("Request-Id"));
       else if (body.event === "end") ended = true;
     }
@@ -147,6 +148,7 @@ async function showWhole(response, turn) {
   if (response.ok) {
     turn.text = body.text ?? JSON.stringify(body.json ?? body, null, 2);
     turn.note = (body.warnings ?? []).join("\n");
+    turn.action = body.action;
   } else {
     addError(body.message ?? (text || `Error ${response.status}`), response.headers.get("Request-Id"));
   }
@@ -222,10 +224,14 @@ async function answer(request) {
   if (isOver) chat.running = null;
   save();
   setBusy(false);
+  offer(turn);
 }
 
-function ask(text) {
+// Ask a question, or with `answered` let the run that waits for it go on.
+function ask(text, answered = {}) {
   chat.running = null;
+  // What waited for an answer until now waits no more, or for one that nobody can give any longer.
+  for (const turn of chat.turns) withdraw(turn);
   add({ role: "user", text });
   if (prompts) prompts.hidden = true;
   save();
@@ -233,9 +239,58 @@ function ask(text) {
     fetch(`/api/v1/prediction/${flowId}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ question: text, chatId: chat.chatId, streaming: true }),
+      body: JSON.stringify({ question: text, chatId: chat.chatId, streaming: true, ...answered }),
     }),
   );
+}
+
+// Under an answer that waits for a person: a button for each thing that they may say, and room for their reasons.
+function offer(turn) {
+  const { action } = turn;
+  if (!action || !items.has(turn)) return;
+  const group = document.createElement("form");
+  group.className = "action";
+  group.ariaLabel = "Your decision";
+  const feedback = action.data?.input?.humanInputEnableFeedback ? addFeedback(group) : null;
+  for (const type of ["proceed", "reject"]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = labelOf(action, type);
+    button.addEventListener("click", () => decide(turn, type, feedback?.value.trim() ?? ""));
+    group.append(button);
+  }
+  // Enter in the field must not choose for anybody.
+  group.addEventListener("submit", (event) => event.preventDefault());
+  items.get(turn).append(group);
+  list.scrollTop = list.scrollHeight;
+}
+
+function labelOf(action, type) {
+  return type === "proceed" ? (action.mapping?.approve ?? "Proceed") : (action.mapping?.reject ?? "Reject");
+}
+
+function addFeedback(group) {
+  const label = document.createElement("label");
+  const field = document.createElement("input");
+  label.textContent = "Feedback";
+  label.append(field);
+  group.append(label);
+  return field;
+}
+
+function withdraw(turn) {
+  delete turn.action;
+  items.get(turn)?.querySelector(".action")?.remove();
+}
+
+function decide(turn, type, feedback) {
+  if (isBusy) return;
+  const { action } = turn;
+  const label = labelOf(action, type);
+  // Agents of the first generation know an answer by its label, and by the action that it belongs to.
+  const isLabelled = action.elements?.some((element) => element.type === "approve-button");
+  const humanInput = { type, startNodeId: action.data?.nodeId, feedback };
+  ask(feedback || label, isLabelled ? { action } : { humanInput });
 }
 
 form.addEventListener("submit", (event) => {
@@ -284,6 +339,9 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
-for (const turn of chat.turns) draw(turn);
+for (const turn of chat.turns) {
+  draw(turn);
+  offer(turn);
+}
 if (prompts) prompts.hidden = chat.turns.length > 0;
 if (chat.running) answer(follow);
