@@ -9,14 +9,34 @@ from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.multiagent import key_of
 from engine.nodes import values
-from engine.nodes.flow_values import flow_view, value_of
+from engine.nodes.flow_values import flow_view, run_code, value_of
 from engine.prompts import Prompt, fill_in
 from engine.providers.base import ChatModel, Message
 from engine.spec import Append, Inputs, Param
+from engine.state import message_from_json
 from engine.templating import as_text
 from engine.tools import tool_name
 
 SEQUENTIAL = "Sequential Agents"
+# Authors build messages of the library that the editor's own server runs on; only these few classes are needed of it.
+EXAMPLES = """
+class Said {
+    constructor(given) { Object.assign(this, typeof given === 'string' ? { content: given } : given); }
+}
+class SystemMessage extends Said { role = 'system'; }
+class HumanMessage extends Said { role = 'user'; }
+class AIMessage extends Said { role = 'assistant'; }
+class ToolMessage extends Said { role = 'tool'; }
+const require = () => ({ SystemMessage, HumanMessage, AIMessage, ToolMessage });
+const given = await (async () => { CODE
+})();
+return given.map((said) => ({
+    role: said.role,
+    content: String(said.content ?? ''),
+    tool_call_id: said.tool_call_id ?? '',
+    tool_calls: (said.tool_calls ?? []).map(({ id, name, args }) => ({ id, name, arguments: args })),
+}));
+"""
 TYPES: Mapping[str, str] = {"String Array": "stringArray"}  # of structured answers; the others differ by case alone
 BEFORE = Param(
     "sequentialNode",
@@ -38,6 +58,7 @@ HISTORY = Param(
 PROMPTS = (
     Param("systemMessagePrompt", "string", "System Prompt", optional=True, help="Who the model is to be."),
     HISTORY,
+    Param("messageHistory", "code", "Messages History", optional=True, help="Code that returns example messages."),
     Param("humanMessagePrompt", "string", "Human Prompt", optional=True, help="Said after the conversation."),
     Param(
         "promptValues",
@@ -130,14 +151,15 @@ def conversation(ctx: NodeContext, inputs: Inputs) -> list[Message]:
     )
 
 
-def told(ctx: NodeContext, inputs: Inputs) -> list[Message]:
-    """What a model is asked: the system prompt, the conversation, and the human prompt behind it.
+async def told(ctx: NodeContext, inputs: Inputs) -> list[Message]:
+    """What a model is asked: the system prompt, examples, the conversation, and the human prompt behind it.
 
     Raises NodeInputError if that is nothing, or if a prompt lacks values.
     """
     system, human = filled(ctx, inputs, "systemMessagePrompt", "humanMessagePrompt")
     messages = [
         *([Message("system", system)] if system else []),
+        *await _examples(ctx, values.text(inputs, "messageHistory")),
         *conversation(ctx, inputs),
         *([Message("user", human)] if human else []),
     ]
@@ -146,6 +168,17 @@ def told(ctx: NodeContext, inputs: Inputs) -> list[Message]:
             "There is nothing to ask the model: give the node a prompt, or let it see the conversation."
         )
     return messages
+
+
+async def _examples(ctx: NodeContext, code: str) -> list[Message]:
+    """The messages that the author's code makes up."""
+    if not code:
+        return []
+    given = await run_code(ctx, EXAMPLES.replace("CODE", code), flow_view(ctx))
+    try:
+        return [message_from_json(message) for message in given]
+    except (TypeError, ValueError, KeyError) as exc:
+        raise NodeInputError("The code of the message history must return a list of messages.") from exc
 
 
 def last_words(ctx: NodeContext) -> str:

@@ -101,7 +101,7 @@ async def run_agent_node(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     title = members.title_in(ctx, inputs, "agentName")
     with explained(f"Error in {title}"):
         model, tools = members.chat_model(inputs), named_tools(inputs.get("tools") or ())
-        messages = members.told(ctx, inputs)
+        messages = await members.told(ctx, inputs)
         if tools and values.flag(inputs, "interrupt"):
             return await _run_with_approval(ctx, inputs, title, model, tools, messages)
         rounds = values.integer(inputs, "maxIterations") or MAX_ROUNDS

@@ -118,7 +118,7 @@ async def run_condition_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """
     title = members.title_in(ctx, inputs, "conditionAgentName")
     with explained(f"Error in {title}"):
-        model, messages = members.chat_model(inputs), members.told(ctx, inputs)
+        model, messages = members.chat_model(inputs), await members.told(ctx, inputs)
         if rows := members.structure(inputs, "conditionAgentStructuredOutput"):
             shaped = await ask_shaped(model, messages, answer_schema(rows))
             said, usage = {**shaped.value, "content": orjson.dumps(shaped.value).decode()}, shaped.usage

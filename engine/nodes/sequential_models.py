@@ -60,7 +60,7 @@ async def run_llm(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """
     title = members.title_in(ctx, inputs, "llmNodeName")
     with explained(f"Error in {title}"):
-        model, messages = members.chat_model(inputs), members.told(ctx, inputs)
+        model, messages = members.chat_model(inputs), await members.told(ctx, inputs)
         data: dict[str, Any] = {}
         if rows := members.structure(inputs, "llmStructuredOutput"):
             shaped = await ask_shaped(model, messages, answer_schema(rows))

@@ -6,6 +6,7 @@ import pytest
 from engine.context import CalledFlow
 from engine.errors import NodeInputError
 from engine.events import RunFinished, RunPaused
+from engine.providers.base import ToolCall
 from engine.providers.fake import calling
 from engine.runner import Resume
 from engine.sandbox.pool import JavaScriptSandbox
@@ -115,6 +116,35 @@ async def test_reducers_in_code_tell_what_is_appended(team: Team) -> None:
     events = await team.run("start -> first -> end")
 
     assert state_of(events) == {"said": ["none", "one"], "mood": "one"}
+
+
+async def test_code_makes_up_examples_that_stand_before_the_conversation(team: Team) -> None:
+    team.inputs["first"] = {
+        "systemMessagePrompt": "Calculate.",
+        "messageHistory": """
+            const { AIMessage, HumanMessage, ToolMessage } = require('@langchain/core/messages');
+            return [
+                new HumanMessage("What is 2 times 3?"),
+                new AIMessage({ content: "", tool_calls: [{ id: "1", name: "calculator", args: { input: "2*3" } }] }),
+                new ToolMessage({ tool_call_id: "1", content: "6" }),
+            ];
+        """,
+    }
+
+    await team.run("start -> first -> end", "And 4 times 5?")
+
+    system, example, called_tool, told, question = team.model.calls[0].messages
+    assert (system.content, example.content, question.content) == ("Calculate.", "What is 2 times 3?", "And 4 times 5?")
+    assert called_tool.tool_calls == (ToolCall("1", "calculator", {"input": "2*3"}),)
+    assert (told.role, told.tool_call_id, told.content) == ("tool", "1", "6")
+
+
+async def test_examples_that_are_no_messages_are_told_so(team: Team) -> None:
+    team.inputs["first"] = {"messageHistory": "return ['x']"}
+
+    events = await team.run("start -> first -> end")
+
+    assert error_of(events).error == "Error in first: The code of the message history must return a list of messages."
 
 
 class Shelf:
