@@ -63,7 +63,11 @@ REQUEST: Schema = {
         "streaming": {"type": ["boolean", "null"], "description": "Answer with server-sent events, if the flow can."},
         "history": {"type": ["array", "null"], "items": TURN},
         "form": {"type": ["object", "null"], "description": "Values for a flow that starts from a form."},
-        "overrideConfig": {"type": ["object", "null"], "properties": {"sessionId": ID_OR_NULL}},
+        "overrideConfig": {
+            "type": ["object", "null"],
+            "description": "The memory's key, and values for what the flow's owner lets callers change.",
+            "properties": {"sessionId": ID_OR_NULL},
+        },
         "uploads": {"type": ["array", "null"], "items": UPLOAD},
         "humanInput": HUMAN_INPUT,
         "action": {
