@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from engine.context import NodeContext
 from engine.errors import NodeInputError
-from engine.memories import Memory
+from engine.memories import Memory, SummaryMemory
 from engine.nodes import values
+from engine.providers.base import ChatModel
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
 # More does not fit into what models read, and would make every turn of a long conversation slower than the last.
 MOST_MESSAGES = 200
+TOKEN_LIMIT = 2000
 
 SESSION = Param(
     "sessionId", "string", "Session Id", default="", optional=True, help="Another session than that of the request."
@@ -38,6 +40,69 @@ WINDOW = NodeSpec(
     params=(Param("k", "number", "Size", default=4, help="How many questions, each with its answer."), SESSION, KEY),
     role="component",
 )
+MODEL = Param("model", "BaseChatModel", "Chat Model", help="Which model sums it up.")
+SUMMARY = NodeSpec(
+    name="conversationSummaryMemory",
+    label="Conversation Summary Memory",
+    version=2,
+    category="Memory",
+    base_classes=("ConversationSummaryMemory", "BaseChatMemory", "BaseMemory"),
+    help="A model's summary of the conversation so far.",
+    params=(MODEL, SESSION, KEY),
+    role="component",
+)
+SUMMARY_BUFFER = NodeSpec(
+    name="conversationSummaryBufferMemory",
+    label="Conversation Summary Buffer Memory",
+    version=1,
+    category="Memory",
+    base_classes=("ConversationSummaryBufferMemory", "BaseChatMemory", "BaseMemory"),
+    help="The newest messages, after a model's summary of the older ones.",
+    params=(
+        MODEL,
+        Param(
+            "maxTokenLimit",
+            "number",
+            "Max Token Limit",
+            default=TOKEN_LIMIT,
+            help="Tokens of messages that are kept as they were.",
+        ),
+        SESSION,
+        KEY,
+    ),
+    role="component",
+)
+
+
+def _elsewhere(name: str, label: str, version: float, kind: str, *params: Param) -> NodeSpec:
+    """A memory that other servers keep in a database of its own: here it is the conversation that is stored anyway."""
+    return NodeSpec(
+        name=name,
+        label=label,
+        version=version,
+        category="Memory",
+        base_classes=(kind, "BaseChatMemory", "BaseMemory"),
+        help=(
+            "The conversation so far, out of the messages that Forjinn stores of this flow and session: no other "
+            "database and no credential is needed, and what is deleted there is forgotten here."
+        ),
+        params=(SESSION, KEY, *params),
+        role="component",
+    )
+
+
+REDIS = _elsewhere(
+    "RedisBackedChatMemory",
+    "Redis-Backed Chat Memory",
+    2,
+    "RedisBackedChatMemory",
+    Param("windowSize", "number", "Window Size", optional=True, help="How many exchanges; all unless given."),
+)
+UPSTASH = _elsewhere(
+    "upstashRedisBackedChatMemory", "Upstash Redis-Backed Chat Memory", 2, "UpstashRedisBackedChatMemory"
+)
+MONGODB = _elsewhere("MongoDBAtlasChatMemory", "MongoDB Atlas Chat Memory", 1, "MongoDBAtlasChatMemory")
+DYNAMODB = _elsewhere("DynamoDBChatMemory", "DynamoDB Chat Memory", 1, "DynamoDBChatMemory")
 
 
 async def run_buffer(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -45,12 +110,50 @@ async def run_buffer(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     return NodeResult(value=_memory(ctx, inputs, MOST_MESSAGES))
 
 
+async def run_elsewhere(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Nothing is read until the memory is used. Raises NodeInputError for a negative window."""
+    pairs = values.integer(inputs, "windowSize")
+    return NodeResult(value=_memory(ctx, inputs, MOST_MESSAGES if pairs is None else _messages(pairs)))
+
+
+async def run_summary(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Nothing is read or summed up until the memory is used."""
+    return NodeResult(value=_summary(ctx, inputs, token_limit=0))
+
+
+async def run_summary_buffer(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Nothing is read or summed up until the memory is used. Raises NodeInputError for a negative limit."""
+    limit = values.integer(inputs, "maxTokenLimit")
+    if limit is not None and limit < 0:
+        raise NodeInputError(f"The token limit of a summary buffer cannot be {limit}.")
+    return NodeResult(value=_summary(ctx, inputs, token_limit=TOKEN_LIMIT if limit is None else limit))
+
+
 async def run_window(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Nothing is read until the memory is used. Raises NodeInputError for a negative size."""
     pairs = values.integer(inputs, "k")
-    if pairs is not None and pairs < 0:
+    return NodeResult(value=_memory(ctx, inputs, _messages(4 if pairs is None else pairs)))
+
+
+def _messages(pairs: int) -> int:
+    if pairs < 0:
         raise NodeInputError(f"The size of a window memory cannot be {pairs}.")
-    return NodeResult(value=_memory(ctx, inputs, min(2 * (4 if pairs is None else pairs), MOST_MESSAGES)))
+    return min(2 * pairs, MOST_MESSAGES)
+
+
+def _summary(ctx: NodeContext, inputs: Inputs, *, token_limit: int) -> SummaryMemory:
+    # mypy takes a protocol for no type that can be made, though all that is done here is isinstance.
+    model = values.connected(inputs, "model", ChatModel, "A summary memory needs a chat model")  # type: ignore[type-abstract]
+    kept = _memory(ctx, inputs, MOST_MESSAGES)
+    return SummaryMemory(
+        history=kept.history,
+        given=kept.given,
+        last=kept.last,
+        session_id=kept.session_id,
+        key=kept.key,
+        model=model,
+        token_limit=token_limit,
+    )
 
 
 def _memory(ctx: NodeContext, inputs: Inputs, last: int) -> Memory:
@@ -63,4 +166,10 @@ def _memory(ctx: NodeContext, inputs: Inputs, last: int) -> Memory:
     )
 
 
-NODES = (NodeType(BUFFER, run_buffer), NodeType(WINDOW, run_window))
+NODES = (
+    NodeType(BUFFER, run_buffer),
+    NodeType(WINDOW, run_window),
+    NodeType(SUMMARY, run_summary),
+    NodeType(SUMMARY_BUFFER, run_summary_buffer),
+    *(NodeType(spec, run_elsewhere) for spec in (REDIS, UPSTASH, MONGODB, DYNAMODB)),
+)

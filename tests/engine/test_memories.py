@@ -3,8 +3,10 @@ from typing import Any
 import pytest
 
 from engine.errors import NodeInputError
-from engine.nodes.memories import run_buffer, run_window
+from engine.nodes.memories import run_buffer, run_elsewhere, run_summary, run_summary_buffer, run_window
 from engine.providers.base import Message
+from engine.providers.fake import FakeChatModel
+from engine.spec import NodeRun
 from tests.engine.node_world import NodeWorld
 
 TALK = [Message("user" if turn % 2 == 0 else "assistant", str(turn)) for turn in range(12)]
@@ -59,3 +61,55 @@ async def test_a_window_holds_four_exchanges_unless_told_otherwise(nodes: NodeWo
 async def test_a_size_that_makes_no_sense_is_refused(nodes: NodeWorld, size: Any) -> None:
     with pytest.raises(NodeInputError, match=r"cannot be -1|must be a number, not 'many'"):
         await run_window(nodes.context(), {"k": size})
+
+
+SUMMARIES = [(run_summary, {}), (run_summary_buffer, {"maxTokenLimit": 0})]
+
+
+@pytest.mark.parametrize(("run", "limit"), SUMMARIES, ids=["summary", "buffer"])
+async def test_a_summary_stands_for_the_conversation(nodes: NodeWorld, run: NodeRun, limit: dict[str, Any]) -> None:
+    model = FakeChatModel(["They counted."])
+
+    memory = (await run(nodes.context(), {"model": model, **limit})).value
+
+    assert model.calls == []
+    assert await contents(memory) == ["Previous conversation summary: They counted."]
+    assert "user: 0\nassistant: 1\n" in model.calls[0].messages[0].content
+
+
+async def test_a_summary_buffer_keeps_the_newest_messages_as_they_were(nodes: NodeWorld) -> None:
+    model = FakeChatModel(["They counted."])
+
+    memory = (await run_summary_buffer(nodes.context(), {"model": model, "maxTokenLimit": 7})).value
+
+    assert await contents(memory) == ["Previous conversation summary: They counted.", "10", "11"]
+
+
+@pytest.mark.parametrize(("run", "limit"), SUMMARIES, ids=["summary", "buffer"])
+async def test_nothing_is_summed_up_before_anything_was_said(
+    nodes: NodeWorld, run: NodeRun, limit: dict[str, Any]
+) -> None:
+    model = FakeChatModel()
+    memory = (await run(nodes.context(), {"model": model, "sessionId": "new", **limit})).value
+
+    assert await contents(memory) == []
+    assert model.calls == []
+
+
+async def test_a_summary_needs_a_model(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="needs a chat model"):
+        await run_summary(nodes.context(), {})
+
+
+async def test_a_limit_below_nothing_is_refused(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="cannot be -5"):
+        await run_summary_buffer(nodes.context(), {"model": FakeChatModel(), "maxTokenLimit": "-5"})
+
+
+@pytest.mark.parametrize(("inputs", "kept"), [({}, 12), ({"windowSize": "1"}, 2), ({"sessionId": "other"}, 1)])
+async def test_a_memory_of_another_database_is_the_stored_conversation(
+    nodes: NodeWorld, inputs: dict[str, Any], kept: int
+) -> None:
+    memory = (await run_elsewhere(nodes.context(credential="gone"), inputs)).value
+
+    assert len(await contents(memory)) == kept
