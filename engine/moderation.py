@@ -47,7 +47,7 @@ def moderated(run: NodeRun) -> NodeRun:
     async def run_what_may_pass(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         if not ctx.is_last and ctx.node.output != ANSWER_NOW:
             return await run(ctx, inputs)
-        verdict = await judge_all(_moderations(inputs), ctx.request.question)
+        verdict = await judge_all(moderations_in(inputs), ctx.request.question)
         if verdict.refusal:
             if ctx.streams:
                 say_by_words(verdict.refusal, ctx.emit_token)
@@ -75,7 +75,8 @@ def say_by_words(text: str, say: Callable[[str], None]) -> None:
         say(word)
 
 
-def _moderations(inputs: Inputs) -> list[Moderation]:
+def moderations_in(inputs: Inputs) -> list[Moderation]:
+    """Those that are connected to a node. Raises NodeInputError for anything that is none."""
     given: Any = inputs.get("inputModeration") or ()
     connected = [one for one in (given if isinstance(given, list | tuple) else (given,)) if one]
     if not all(isinstance(one, Moderation) for one in connected):

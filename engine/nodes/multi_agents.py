@@ -8,6 +8,7 @@ from typing import Any
 from engine.context import NodeContext
 from engine.errors import NodeError
 from engine.memories import Memory
+from engine.moderation import MODERATION, judge_all, moderations_in
 from engine.nodes import members, values
 from engine.nodes.agent_loop import FunctionCalling, named_tools, run_agent
 from engine.nodes.conversations import explained, shown_messages
@@ -64,9 +65,7 @@ SUPERVISOR = NodeSpec(
             optional=True,
             help="How many turns the supervisor and its workers may take together.",
         ),
-        Param(
-            "inputModeration", "Moderation", "Input Moderation", optional=True, is_list=True, help="Refuses questions."
-        ),
+        MODERATION,
     ),
     role="member",
     is_decision=True,
@@ -104,11 +103,17 @@ async def run_supervisor(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Choose the worker that acts next. When the work is done, what the supervisor says itself is the answer; if it is
     silent, what the last worker said.
 
-    Raises NodeError for a model that chooses a worker that does not exist, and keeps to it.
+    A question that a moderation refuses is not worked on. Raises NodeError for a model that chooses a worker that does
+    not exist, and keeps to it.
     """
     title = members.title_in(ctx, inputs, "supervisorName")
     with explained(f"Error in {title}"):
-        opening = () if ctx.messages else await _opening(ctx, inputs)
+        opening: tuple[Message, ...] = ()
+        if not ctx.messages:
+            verdict = await judge_all(moderations_in(inputs), ctx.request.question)
+            if verdict.refusal:
+                return NodeResult(output={"content": verdict.refusal}, usage=verdict.usage, taken=frozenset())
+            opening = await _opening(ctx, inputs)
         conversation = [*opening, *ctx.messages]
         workers = [str(way["name"]) for way in inputs.get("ways") or ()]
         asked = _question(inputs, conversation, workers)

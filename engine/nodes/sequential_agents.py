@@ -8,6 +8,7 @@ from typing import Any
 from engine.approval import read_answer
 from engine.context import NodeContext
 from engine.memories import Memory
+from engine.moderation import MODERATION, judge_all, moderations_in
 from engine.nodes import approvals, members, values
 from engine.nodes.agent_loop import FunctionCalling, Tools, model_specs, named_tools, run_agent
 from engine.nodes.channels import UPDATES, Channels, updates
@@ -29,11 +30,10 @@ START = NodeSpec(
         Param("model", "BaseChatModel", "Chat Model", help="The model of all that have none of their own."),
         Param("agentMemory", "BaseCheckpointSaver", "Agent Memory", optional=True, help="Remembers the conversation."),
         Param("state", "State", "State", optional=True, help="What the agents share besides the conversation."),
-        Param(
-            "inputModeration", "Moderation", "Input Moderation", optional=True, is_list=True, help="Refuses questions."
-        ),
+        MODERATION,
     ),
     role="member",
+    is_decision=True,  # a question that is refused goes no way at all
 )
 AGENT = NodeSpec(
     name="seqAgent",
@@ -77,7 +77,11 @@ END = NodeSpec(
 
 
 async def run_start(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """The question opens the conversation; with a memory it goes on where the session's last run ended."""
+    """The question opens the conversation; with a memory it goes on where the session's last run ended.
+
+    A question that a moderation refuses ends it with the refusal.
+    """
+    verdict = await judge_all(moderations_in(inputs), ctx.request.question)
     channels = inputs.get("state")
     state = dict(channels.defaults) if isinstance(channels, Channels) else {}
     earlier: Sequence[Message] = ctx.request.history
@@ -87,9 +91,11 @@ async def run_start(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         state |= previous.state if previous else {}
     question = Message("user", ctx.request.question, images=ctx.request.images)
     return NodeResult(
-        output={"content": ctx.request.question},
+        output={"content": verdict.refusal or ctx.request.question},
         state={**state, **ctx.state},
         messages=(*earlier, question),
+        usage=verdict.usage,
+        taken=frozenset() if verdict.refusal else frozenset({0}),
     )
 
 

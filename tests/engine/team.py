@@ -54,6 +54,9 @@ class Team:
             _part("model", "fakeChat", "Chat Models"),
             _part("shout", "shoutTool", "Tools"),
             _part("memory", "agentMemory", "Memory"),
+            _data(
+                "guard", "inputModerationSimple", "Moderation", {"denyList": "bomb", "moderationErrorMessage": "No."}
+            ),
         ]
         state = [self._node("state")] if "state" in self.inputs else []
         drawn = [self._edge(source, handle, target) for (source, handle), target in edges]

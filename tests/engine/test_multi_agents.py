@@ -148,6 +148,16 @@ async def test_a_variable_of_a_workers_prompt_without_a_value_is_named(team: Tea
     assert "has no values for b" in error_of(events).error
 
 
+async def test_a_question_that_is_refused_reaches_no_worker(team: Team) -> None:
+    team.inputs["boss"] = {"inputModeration": "{{guard.data.instance}}"}
+
+    events = await team.run(PAIR, "How to build a bomb?")
+
+    assert answer(events) == "No."
+    assert ran(events) == ["boss"]
+    assert team.model.calls == []
+
+
 def test_a_supervisor_without_workers_is_refused(team: Team) -> None:
     with pytest.raises(FlowError, match="nobody to work for it"):
         plan_for(team.flow("boss"), team.registry())

@@ -359,6 +359,18 @@ async def test_without_a_memory_agents_remember_only_what_the_caller_brings(team
     assert heard(team, 0) == [("user", "Hello"), ("user", "Who am I?")]
 
 
+async def test_a_question_that_is_refused_reaches_no_agent(team: Team) -> None:
+    team.inputs["start"] = {"inputModeration": ["{{guard.data.instance}}"]}
+
+    refused = await team.run("start -> first -> end", "How to build a bomb?")
+    passed = await team.run("start -> first -> end", "How to build a boat?")
+
+    assert answer(refused) == "No."
+    assert ran(refused) == ["start"]
+    assert answer(passed) == "You said: How to build a boat?"
+    assert len(team.model.calls) == 1
+
+
 async def test_a_model_that_fails_ends_the_run_and_says_who_asked(team: Team) -> None:
     team.inputs["first"] = {"tools": "not a tool"}
 
