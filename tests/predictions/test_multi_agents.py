@@ -132,3 +132,43 @@ def test_agents_with_a_memory_hear_what_was_said_before(holder: Caller, careful:
 
     contents = [message["content"] for message in model.requests[-1].messages]
     assert contents == ["I am Ann", "You said: I am Ann", "Who am I?"]
+
+
+@pytest.fixture
+def noting(new_flow: NewFlow, model: ScriptedModel) -> str:
+    """An agent that keeps the last question in the state of its session."""
+    start = {
+        "model": "{{chatOpenAI_0.data.instance}}",
+        "agentMemory": "{{agentMemory_0.data.instance}}",
+        "state": "{{seqState_0.data.instance}}",
+    }
+    agent = {
+        "agentName": "Clerk",
+        "systemMessagePrompt": "Before: {before}",
+        "promptValues": {"before": "$flow.state.before"},
+        "updateStateMemoryUI": [{"key": "before", "value": "$flow.input"}],
+    }
+    declared = [{"key": "before", "type": "Replace", "defaultValue": "nothing"}]
+    nodes = [
+        drawing.chat_model(model.url),
+        drawing.classic("agentMemory_0", "Memory", {}, "AgentMemory"),
+        member("seqState_0", "Sequential Agents", {"stateMemoryUI": declared}),
+        member("seqStart_0", "Sequential Agents", start),
+        member("seqAgent_0", "Sequential Agents", agent),
+        member("seqEnd_0", "Sequential Agents", {}),
+    ]
+    edges = [
+        drawing.wire("seqStart_0", "seqAgent_0", "sequentialNode"),
+        drawing.wire("seqAgent_0", "seqEnd_0", "sequentialNode"),
+    ]
+    return new_flow(drawing.flow(nodes, edges), type="MULTIAGENT")
+
+
+def test_the_state_of_a_session_goes_on_and_that_of_another_does_not(
+    holder: Caller, noting: str, model: ScriptedModel
+) -> None:
+    for chat_id in ("c", "c", "d"):
+        holder.answer(noting, "I am Ann", chatId=chat_id)
+
+    systems = [request.messages[0]["content"] for request in model.requests]
+    assert systems == ["Before: nothing", "Before: I am Ann", "Before: nothing"]
