@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from predictions.reaper import LOST_WORKER
@@ -77,3 +80,19 @@ def test_who_saw_a_part_before_the_worker_died_may_answer_again(letter: Stage) -
     assert (rest[-2].event, rest[-2].data) == ("error", LOST_WORKER)
     assert answer["executionId"] == asked["executionId"]
     assert [entry["nodeLabel"] for entry in answer["agentFlowExecutedData"]] == ["Start", "Approval 0", "Ask"]
+
+
+def test_a_run_that_is_about_to_go_on_can_be_stopped(letter: Stage) -> None:
+    chat_id = new_chat()
+    asked = letter.ask("Write", chatId=chat_id).json()
+    frozen = letter.platform.kill("worker", signal.SIGSTOP)
+    try:
+        with letter.platform.stream(letter.flow_id, "Proceed", chatId=chat_id, humanInput=YES) as stream:
+            letter.stop(chat_id)
+            frames = list(stream)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+
+    assert [frame.event for frame in frames] == ["metadata", "abort", "end"]
+    assert letter.execution(asked["executionId"])["state"] == "TERMINATED"
+    assert say_yes(letter, chat_id).status == 409
