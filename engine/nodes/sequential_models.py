@@ -137,8 +137,11 @@ async def run_tools(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 def _waiting(messages: Sequence[Message], tools: Tools) -> tuple[ToolCall, ...]:
     """The newest calls that nobody has answered; agents that stand beside the one that called may have spoken since."""
-    answered = {message.tool_call_id for message in messages if message.role == "tool"}
+    # Some servers give every call the same id, so only what stands behind a call can answer it.
+    answered = set[str]()
     for message in reversed(messages):
+        if message.role == "tool":
+            answered.add(message.tool_call_id)
         if any(call.name in tools and call.id not in answered for call in message.tool_calls):
             return message.tool_calls
     return ()

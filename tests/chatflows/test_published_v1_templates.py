@@ -179,7 +179,12 @@ async def test_documents_that_do_not_fit_make_the_question_be_put_anew(stage: St
     assert visited(events) == ["seqStart_0", *search, "seqLLMNode_1", "seqLoop_0", *search, "seqLLMNode_2", "seqEnd_0"]
     assert spoke(events)[3:5] == ["Check if docs relevant", "Rewrite"]
     generate = str(stage.model.requests[-1].messages[0]["content"])
-    assert "Question: Sales? " in generate
+    assert 'Context: About apple sales: sales rose.\nSources: {"page":12}' in generate
+    found = [step["sourceDocuments"] for step in reasoned(events) if step.get("sourceDocuments")]
+    assert [documents[0]["pageContent"] for documents in found] == [
+        "About sales: sales rose.",
+        "About apple sales: sales rose.",
+    ]
 
 
 async def test_an_analyst_searches_once_somebody_has_allowed_it(stage: Stage) -> None:

@@ -309,6 +309,22 @@ async def test_an_llm_nodes_calls_run_in_the_tool_node_behind_it(team: Team) -> 
     assert ending.state == {"found": "HEY"}
 
 
+async def test_calls_of_a_later_round_run_even_if_their_ids_are_the_same(team: Team) -> None:
+    team.types |= {"asker": "seqLLMNode", "tools": "seqToolNode"}
+    rows = [{"variable": "$flow.state.messages.length", "operation": "Less Than", "value": "4", "output": "Again"}]
+    team.inputs |= {
+        "tools": {"tools": SHOUT},
+        "check": {"conditionUI": rows},
+        "loop": {"loopToName": "asker"},
+    }
+    team.model.script(calling("shout", {"input": "hey"}), calling("shout", {"input": "ho"}))
+
+    events = await team.run("start -> asker -> tools -> check\ncheck[Again] -> loop\ncheck[End] -> end")
+
+    assert answer(events) == "HO"
+    assert team.shouted == ["hey", "ho"]
+
+
 async def test_an_llm_node_that_calls_nothing_ends_the_path_to_its_tools(team: Team) -> None:
     team.types |= {"asker": "seqLLMNode", "tools": "seqToolNode"}
     team.inputs["tools"] = {"tools": SHOUT}
