@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import NodeInputError
 from engine.providers.base import Message, Usage, VectorIndex
+from engine.kept import Kept
 from engine.records import Records
 from engine.vectors import Shelf
 
@@ -135,6 +136,7 @@ class World:
     vectors: VectorTables | None = None  # None: this host keeps none
     records: Records | None = None  # likewise
     shelf: Shelf = field(default_factory=Shelf)  # one a process: what in-memory stores hold from run to run
+    kept: Kept = field(default_factory=Kept)  # likewise: what models said before
 
 
 @dataclass(frozen=True, slots=True)

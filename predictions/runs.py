@@ -19,6 +19,7 @@ from engine.errors import EngineError, NodeInputError
 from engine.events import Event
 from engine.flow import Flow, parse_flow
 from engine.http import HttpClient
+from engine.kept import Kept
 from engine.overrides import Overrides, apply_overrides, with_overrides
 from engine.providers.base import Message
 from engine.registry import Registry
@@ -87,6 +88,7 @@ class RunHost:
         self._registry = registry
         self._flows = Flows(store)
         self._clock = SystemClock()
+        self._kept = Kept()
         self._running: dict[UUID, Commands] = {}
 
     @property
@@ -181,6 +183,7 @@ class RunHost:
             variables={**stored, **given},
             flows=Neighbours(self, run),
             previous=lambda: self._previous(run),
+            kept=self._kept,
         )
 
     async def neighbour(self, run: ClaimedRun, flow_id: str) -> CalledFlow:

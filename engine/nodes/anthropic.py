@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from yarl import URL
 
+from engine.caching import cached
 from engine.context import NodeContext
 from engine.credentials import check_destination
 from engine.errors import NodeError, NodeInputError
@@ -120,4 +121,4 @@ def _adapted(ctx: NodeContext, inputs: Inputs, model: BaseChatModel, *, host: st
     )
 
 
-NODES = (NodeType(CHAT, run_chat),)
+NODES = (NodeType(CHAT, cached(run_chat)),)

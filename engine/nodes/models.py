@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from engine.caching import cached
 from engine.context import NodeContext
 from engine.credentials import check_destination
 from engine.errors import NodeInputError
@@ -155,4 +156,4 @@ def _params(inputs: Inputs, *, max_tokens: str, default_model: str = "") -> dict
     return {name: value for name, value in params.items() if value is not None and value != "" and value != []}
 
 
-NODES = (*(NodeType(vendor.spec, run_vendor(vendor)) for vendor in VENDORS), NodeType(AZURE, run_azure))
+NODES = (*(NodeType(vendor.spec, cached(run_vendor(vendor))) for vendor in VENDORS), NodeType(AZURE, cached(run_azure)))

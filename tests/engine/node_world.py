@@ -11,6 +11,7 @@ from typing import Any, cast
 from engine.context import CalledFlow, InnerRun, NodeContext, NoSandbox, PreviousRun, RunRequest, Sandbox, World
 from engine.errors import NodeInputError
 from engine.http import HttpClient
+from engine.kept import Kept
 from engine.providers.base import Message
 from engine.spec import NodeResult
 from engine.vectors import MemoryIndex, Shelf
@@ -146,6 +147,7 @@ class NodeWorld:
     vectors: MemoryTables = field(default_factory=MemoryTables)
     records: MemoryRecords = field(default_factory=MemoryRecords)
     shelf: Shelf = field(default_factory=Shelf)
+    kept: Kept = field(default_factory=Kept)
     sandbox: Sandbox = field(default_factory=NoSandbox)
     web_url: str = "http://127.0.0.1:1"  # what nodes that call one are to call
     components: dict[str, Any] = field(default_factory=dict)  # what `ctx.build` gives, by name
@@ -164,6 +166,7 @@ class NodeWorld:
             vectors=self.vectors,
             records=self.records,
             shelf=self.shelf,
+            kept=self.kept,
             sandbox=self.sandbox,
         )
 
