@@ -21,13 +21,12 @@ from engine.events import (
     RunPaused,
     RunStopped,
 )
-from engine.flow import Flow, Node
-from engine.overrides import apply_overrides, node_params, with_overrides
+from engine.flow import Node
+from engine.overrides import apply_overrides, everything, with_overrides
 from engine.plan import plan_for
 from engine.state import RunState, asked_again, restore
 
 if TYPE_CHECKING:
-    from engine.registry import Registry
     from engine.turn import Running
 
 Put = Callable[..., None]  # (class of an event, its fields but `seq`)
@@ -89,7 +88,7 @@ class Inner:
     ) -> InnerRun:
         """See `InnerRuns.flow`."""
         registry = self._run.plan.registry
-        accepted = apply_overrides(called.flow, override, _everything(called.flow, override, registry), registry)
+        accepted = apply_overrides(called.flow, override, everything(called.flow, override, registry), registry)
         plan = plan_for(with_overrides(called.flow, accepted), registry)
         if snapshot is None:
             state = RunState(queue=deque(plan.first), form=request.form)
@@ -163,17 +162,6 @@ class Lane:
     def _marked(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The innermost iteration's marks stay."""
         return {**entry, "data": {**self.marks, **entry["data"]}}
-
-
-def _everything(flow: Flow, override: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
-    """Rules under which a flow's author may change what a caller could at most."""
-    nodes: dict[str, list[dict[str, Any]]] = {}
-    for node in flow.nodes.values():
-        named = [name for name, _ in node_params(node, registry) if name in override]
-        nodes.setdefault(node.label, []).extend({"name": name, "enabled": True} for name in named)
-    given = override.get("vars")
-    variables = [{"name": name, "enabled": True} for name in given] if isinstance(given, Mapping) else []
-    return {"overrideConfig": {"status": True, "nodes": nodes, "variables": variables}}
 
 
 def _marks(node: Node, iteration: Mapping[str, Any]) -> dict[str, Any]:

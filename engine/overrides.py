@@ -91,6 +91,17 @@ def node_params(node: Node, registry: Registry) -> Iterator[tuple[str, Param]]:
             yield param.name, param
 
 
+def everything(flow: Flow, override: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """Rules under which a flow's author may change what a caller could at most."""
+    nodes: dict[str, list[dict[str, Any]]] = {}
+    for node in flow.nodes.values():
+        named = [name for name, _ in node_params(node, registry) if name in override]
+        nodes.setdefault(node.label, []).extend({"name": name, "enabled": True} for name in named)
+    given = override.get("vars")
+    variables = [{"name": name, "enabled": True} for name in given] if isinstance(given, Mapping) else []
+    return {"overrideConfig": {"status": True, "nodes": nodes, "variables": variables}}
+
+
 class _Accepting:
     """One request against one flow."""
 

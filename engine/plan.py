@@ -140,7 +140,22 @@ def _updates(text: str) -> Any:
 
 
 def _plan_classic(flow: Flow, registry: Registry) -> Plan:
-    ending = _ending(flow, registry)
+    return _towards(flow, registry, _ending(flow, registry))
+
+
+def upsert_plan(flow: Flow, registry: Registry, store: str) -> Plan:
+    """What leads to a vector store, and at its end the storing of what it is brought.
+
+    Raises MissingTypes and FlowError as `plan_for` does.
+    """
+    plan = _towards(flow, registry, store)
+    step = plan.steps[store]
+    assert step.type.upsert is not None, "a vector store was chosen"
+    storing = replace(step, type=replace(step.type, run=step.type.upsert))
+    return replace(plan, steps={**plan.steps, store: storing})
+
+
+def _towards(flow: Flow, registry: Registry, ending: str) -> Plan:
     graph = flow.graph.part(flow.graph.ancestors(ending))
     _check_types([flow.nodes[node_id].name for node_id in graph.ids], registry)
     steps = {

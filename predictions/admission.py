@@ -62,6 +62,21 @@ async def find_callable_flow(chatflow_id: str, caller: Caller) -> FlowRecord:
     return _check(await afind_flow(flow_id) if flow_id else None, chatflow_id, flow_id, caller)
 
 
+async def find_own_flow(chatflow_id: str, caller: Caller) -> FlowRecord:
+    """The flow, if a key of its workspace was sent: for what changes what a flow has, public or not."""
+    flow_id = _read_id(chatflow_id)
+    if flow_id is None:
+        raise NotRunnable("Invalid Chatflow ID")
+    if caller.key is None:
+        raise Unauthenticated(
+            "Invalid API key" if caller.sent_key else "API key missing: send Authorization: Bearer <key>"
+        )
+    flow = await afind_flow(flow_id)
+    if flow is None or flow.workspace_id != caller.key.workspace_id:
+        raise NotFound(f"Chatflow {chatflow_id} not found")
+    return flow
+
+
 def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, caller: Caller) -> FlowRecord:
     if flow_id is None:
         raise NotRunnable("Invalid Chatflow ID")

@@ -171,18 +171,26 @@ def _json(request: HttpRequest) -> Mapping[str, Any]:
     return body
 
 
-def _multipart(request: HttpRequest) -> Mapping[str, Any]:
-    """Text fields, of which some hold JSON; image files become uploads; other text fields are override keys."""
+def read_fields(request: HttpRequest) -> Mapping[str, Any]:
+    """The fields of a body that is JSON or multipart; some texts of the latter hold JSON. Raises RequestInvalid."""
+    if request.content_type != "multipart/form-data":
+        return _json(request)
     try:
         fields: dict[str, Any] = {key: request.POST[key] for key in request.POST}
-        files = request.FILES.getlist("files")
+        request.FILES.getlist("files")
     except MultiPartParserError as exc:
         raise RequestInvalid(f"The multipart body cannot be read: {exc}") from exc
     for name in JSON_FIELDS:
         if isinstance(text := fields.get(name), str):
             fields[name] = _parsed(name, text)
+    return fields
+
+
+def _multipart(request: HttpRequest) -> Mapping[str, Any]:
+    """Image files become uploads; text fields that are not the call's own are override keys."""
+    fields = read_fields(request)
     uploads = list(fields.get("uploads") or [])
-    for file in files:
+    for file in request.FILES.getlist("files"):
         kind = file.content_type or ""
         if not kind.startswith("image/"):
             raise RequestInvalid(f"files: {file.name} is {kind or 'of no known type'}; this flow takes images only")

@@ -24,11 +24,13 @@ from engine.overrides import Overrides, apply_overrides, with_overrides
 from engine.providers.base import Message
 from engine.registry import Registry
 from engine.runner import Commands, Limits, Resume, run_flow
+from engine.vectors import Shelf
 from predictions.checkpoints import Checkpoint
 from predictions.pool import DatabaseAway, patiently
 from predictions.recorder import Recorder
 from predictions.store import ClaimedRun, Outcome, Store
 from predictions.stream import EventPublisher
+from predictions.vectors import WorkspaceRecords, WorkspaceVectors
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials
 
@@ -88,6 +90,7 @@ class RunHost:
         self._registry = registry
         self._flows = Flows(store)
         self._clock = SystemClock()
+        self._shelf = Shelf()
         self._kept = Kept()
         self._running: dict[UUID, Commands] = {}
 
@@ -183,6 +186,9 @@ class RunHost:
             variables={**stored, **given},
             flows=Neighbours(self, run),
             previous=lambda: self._previous(run),
+            vectors=WorkspaceVectors(self._store.pool, run.workspace_id),
+            records=WorkspaceRecords(self._store.pool, run.workspace_id),
+            shelf=self._shelf,
             kept=self._kept,
         )
 

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from engine.providers.fake import words_vector
 from tests import model_wire
 from tests.model_wire import Reply, Wire
 
@@ -67,6 +68,8 @@ class ScriptedModel:
         self.token_delay_s = token_delay_s
         self.first_token_delay_s = first_token_delay_s
         self.requests: list[Request] = []
+        self.embedded: list[Request] = []  # calls for embeddings, apart from the others
+        self.embedding_refusals: deque[int] = deque()  # the statuses that the next of them get
         self.hung_up = threading.Event()  # a caller left before its answer was complete
         self.stalled = threading.Event()  # an answer has reached its `stall_after`
         self._replies: deque[Reply | str] = deque(replies)
@@ -133,6 +136,7 @@ class ScriptedModel:
         # Any prefix, so that Azure's and other vendors' paths arrive as well.
         app.router.add_post("/{prefix:.*}chat/completions", self._openai)
         app.router.add_post("/{prefix:.*}messages", self._anthropic)
+        app.router.add_post("/{prefix:.*}embeddings", self._embed)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self._port, backlog=4096)
@@ -145,6 +149,17 @@ class ScriptedModel:
 
     async def _anthropic(self, http: web.Request) -> web.StreamResponse:
         return await self._respond(http, model_wire.ANTHROPIC)
+
+    async def _embed(self, http: web.Request) -> web.Response:
+        """Vectors that texts share as far as they share words."""
+        body = orjson.loads(await http.read())
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        self.embedded.append(Request(http.path, headers, body, dict(http.query)))
+        if self.embedding_refusals:
+            return web.Response(status=self.embedding_refusals.popleft(), text='{"error": {"message": "not now"}}')
+        vectors = [words_vector(text) for text in body["input"]]
+        items = [{"object": "embedding", "index": n, "embedding": vector} for n, vector in enumerate(vectors)]
+        return web.json_response({"object": "list", "model": body["model"], "data": items[::-1]})
 
     async def _respond(self, http: web.Request, wire: Wire) -> web.StreamResponse:
         body = orjson.loads(await http.read())

@@ -58,7 +58,8 @@ async def loaded(ctx: NodeContext, inputs: Inputs, read: Read) -> NodeResult:
     Raises NodeInputError for metadata that is no object or a splitter that is none.
     """
     splitter = _splitter(inputs)
-    additional = values.mapping(inputs, "metadata")
+    # What callers give is text of a class of its own, also in keys, which encoders of JSON refuse.
+    additional = json.loads(json.dumps(values.mapping(inputs, "metadata"), default=str))
     omitted = {key.strip() for key in values.text(inputs, "omitMetadataKeys").split(",") if key.strip()}
 
     async def load() -> list[Document]:

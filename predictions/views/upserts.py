@@ -1,0 +1,22 @@
+"""The call that fills a flow's vector store."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+
+from chatflows.catalogue import node_types
+from forjinn.core.openapi import documented
+from predictions.admission import find_own_flow
+from predictions.upserts import read_upsert, upsert
+from predictions.upserts_openapi import UPSERT
+from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.web import web_process
+
+
+@documented(post=UPSERT)
+@api_view("POST")
+async def upsert_documents(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
+    """Read the documents that lead to the flow's vector store, and keep them there. Takes a key of its workspace."""
+    flow = await find_own_flow(chatflow_id, await read_caller(request))
+    counts = await upsert(process=web_process(), flow=flow, asked=read_upsert(request), registry=node_types())
+    return json_response(counts)
