@@ -168,7 +168,8 @@ def _acquaint(
         ways = [graph.edges[index] for index in graph.outgoing[node.id]]
         if node_type.spec.is_decision:
             inputs["ways"], ways = _ways(node, ways, members)
-        nodes[node.id] = replace(node, inputs=inputs)
+        # Traces tell agents apart by what they are called: their labels are often all the same.
+        nodes[node.id] = replace(node, label=title_of(node), inputs=inputs)
         edges += ways
     return nodes, edges
 

@@ -3,7 +3,7 @@ import pytest
 
 from engine.context import PreviousRun
 from engine.errors import FlowError, MissingTypes
-from engine.events import AgentReasoned, RunFailed, RunFinished, TokenEmitted
+from engine.events import AgentReasoned, NodeFinished, RunFailed, RunFinished, TokenEmitted
 from engine.plan import plan_for
 from engine.providers.base import Message
 from engine.providers.fake import calling
@@ -44,6 +44,14 @@ async def test_the_answer_is_not_streamed_and_every_step_is_shown_with_those_bef
     assert [len(event.steps) for event in shown] == [1, 2]
     assert shown[1].steps[1] == {"agentName": "second", "messages": ["two"], "nodeName": "seqAgent", "nodeId": "second"}
     assert not [event for event in events if isinstance(event, TokenEmitted)]
+
+
+async def test_a_trace_tells_agents_by_what_they_are_called(team: Team) -> None:
+    team.inputs |= {"first": {"agentName": "Writer"}, "second": {"agentName": "Critic"}}
+
+    events = await team.run("start -> first -> second -> end")
+
+    assert [event.label for event in events if isinstance(event, NodeFinished)] == ["start", "Writer", "Critic", "end"]
 
 
 async def test_agents_side_by_side_do_not_hear_each_other_and_the_next_waits_for_both(team: Team) -> None:
