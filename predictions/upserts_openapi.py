@@ -63,3 +63,4 @@ UPSERT: dict[str, Any] = {
         }
     },
 }
+UPSERT_INTERNAL = {**UPSERT, "operationId": "vector_upsert_internal", "summary": "The same, as the editor calls it."}

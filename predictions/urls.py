@@ -7,7 +7,7 @@ from predictions.views import executions, messages, predictions, upserts
 urlpatterns = [
     path("prediction/<str:chatflow_id>", predictions.predict),
     path("vector/upsert/<str:chatflow_id>", upserts.upsert_documents),
-    path("vector/internal-upsert/<str:chatflow_id>", upserts.upsert_documents),  # what the editor calls
+    path("vector/internal-upsert/<str:chatflow_id>", upserts.upsert_from_editor),
     path("chatflows-streaming/<str:chatflow_id>", predictions.is_streaming),
     path("public-chatbotConfig/<str:chatflow_id>", predictions.chatbot_config),
     # Chat ids are the clients' own: a customer's name, a plus sign, a space.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from chatflows.catalogue import node_types
 from forjinn.core.openapi import documented
 from predictions.admission import find_own_flow
 from predictions.upserts import read_upsert, upsert
-from predictions.upserts_openapi import UPSERT
+from predictions.upserts_openapi import UPSERT, UPSERT_INTERNAL
 from predictions.views.predictions import api_view, json_response, read_caller
 from predictions.web import web_process
 
@@ -17,6 +17,17 @@ from predictions.web import web_process
 @api_view("POST")
 async def upsert_documents(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     """Read the documents that lead to the flow's vector store, and keep them there. Takes a key of its workspace."""
+    return await _upserted(request, chatflow_id)
+
+
+@documented(post=UPSERT_INTERNAL)
+@api_view("POST")
+async def upsert_from_editor(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
+    """The same by the name that the editor calls."""
+    return await _upserted(request, chatflow_id)
+
+
+async def _upserted(request: HttpRequest, chatflow_id: str) -> HttpResponse:
     flow = await find_own_flow(chatflow_id, await read_caller(request))
     counts = await upsert(process=web_process(), flow=flow, asked=read_upsert(request), registry=node_types())
     return json_response(counts)
