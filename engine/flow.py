@@ -20,6 +20,7 @@ Kind = Literal["CHATFLOW", "AGENTFLOW", "MULTIAGENT"]
 
 NOTES = frozenset({"stickyNote", "stickyNoteAgentflow"})
 MULTI_AGENTS = frozenset({"Multi Agents", "Sequential Agents"})
+FIRST_AGENTS = frozenset({"seqStart", "supervisor"})  # generated flows leave categories out
 INSTANCE = re.compile(r"\{\{\s*([^{}\s.]+)\.data\.instance\b[^{}]*\}\}")
 
 
@@ -190,7 +191,8 @@ def _is_one_of(value: Any, values: Any) -> bool:
 def _kind(nodes: Iterable[Node]) -> Kind:
     if any(node.name.endswith("Agentflow") for node in nodes):
         return "AGENTFLOW"
-    return "MULTIAGENT" if any(node.category in MULTI_AGENTS for node in nodes) else "CHATFLOW"
+    is_multiagent = any(node.category in MULTI_AGENTS or node.name in FIRST_AGENTS for node in nodes)
+    return "MULTIAGENT" if is_multiagent else "CHATFLOW"
 
 
 def _edges(raw: Sequence[Mapping[str, Any]], nodes: Mapping[str, Node], notes: set[str]) -> list[Edge]:
