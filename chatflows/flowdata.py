@@ -11,6 +11,7 @@ import orjson
 
 from engine.assistants import graph_of, is_assistant
 from engine.errors import FlowError
+from engine.flow import FIRST_AGENTS, MULTI_AGENTS
 from forjinn.core.errors import BadRequest
 
 Graph = Mapping[str, Any]
@@ -18,7 +19,6 @@ Node = Mapping[str, Any]
 GraphKind = Literal["CHATFLOW", "MULTIAGENT", "AGENTFLOW"]
 
 MODELS = ("Chat Models", "LLMs")
-MULTI_AGENTS = ("Multi Agents", "Sequential Agents")
 # Which endings of a classic graph can hand on tokens as they come (chains: all but these two).
 SILENT_CHAINS = frozenset({"openApiChain", "vectaraQAChain"})
 STREAMING_AGENTS = frozenset(
@@ -93,7 +93,8 @@ def kind_of(graph: Graph) -> GraphKind:
     nodes = _nodes(graph)
     if any(str(node.get("name", "")).endswith("Agentflow") for node in nodes):
         return "AGENTFLOW"
-    return "MULTIAGENT" if any(node.get("category") in MULTI_AGENTS for node in nodes) else "CHATFLOW"
+    is_multiagent = any(node.get("category") in MULTI_AGENTS or node.get("name") in FIRST_AGENTS for node in nodes)
+    return "MULTIAGENT" if is_multiagent else "CHATFLOW"
 
 
 def _is_classic_streamable(graph: Graph, nodes: Sequence[Node]) -> bool:

@@ -66,6 +66,7 @@ def test_what_a_node_says_of_itself_is_kept() -> None:
         ([start()], "AGENTFLOW"),
         ([node("a", "supervisor", category="Multi Agents")], "MULTIAGENT"),
         ([node("a", "seqStart", category="Sequential Agents"), node("b", "chain")], "MULTIAGENT"),
+        ([node("a", "supervisor"), node("b", "worker")], "MULTIAGENT"),
     ],
 )
 def test_the_kind_of_a_graph_is_told_by_its_nodes(nodes: list[Any], kind: str) -> None:
