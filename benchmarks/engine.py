@@ -24,6 +24,10 @@ from engine.spec import Inputs, NodeResult, NodeSpec, NodeType
 RUNS = 2000
 ROUNDS = 5
 MODEL = NodeSpec("benchModel", "Model", 1, "Chat Models", role="component")
+TALKER = NodeSpec("benchTalker", "Talker", 1, "Chat Models", role="component")
+NOTHING = NodeSpec("benchAgentflow", "Nothing", 1, "Agent Flows")
+TOKENS = 2000
+SIZES = (10, 100, 1000)
 
 
 class NoHistory:
@@ -51,6 +55,14 @@ async def run_model(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     return NodeResult(value=FakeChatModel(["I am fine, thank you."]))
 
 
+async def run_talker(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    return NodeResult(value=FakeChatModel([" ".join(["token"] * TOKENS)]))
+
+
+async def run_nothing(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    return NodeResult(output={"content": "nothing"})
+
+
 def node(node_id: str, name: str, category: str, **inputs: Any) -> dict[str, Any]:
     data = {"id": node_id, "label": node_id, "name": name, "category": category, "inputs": inputs}
     return {"id": node_id, "type": "customNode", "data": data}
@@ -65,9 +77,9 @@ def flow_of(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> Flow:
     return parse_flow(orjson.dumps({"nodes": nodes, "edges": edges}))
 
 
-def classic_chain() -> Flow:
+def classic_chain(model: str = "benchModel") -> Flow:
     nodes = [
-        node("model", "benchModel", "Chat Models"),
+        node("model", model, "Chat Models"),
         node("memory", "bufferMemory", "Memory", sessionId="", memoryKey="chat_history"),
         node("chain", "conversationChain", "Chains", systemMessagePrompt="You are a friendly assistant."),
     ]
@@ -101,16 +113,25 @@ def agentflow_branches() -> Flow:
     return flow_of(nodes, edges)
 
 
-async def measure(flow: Flow, world: World, registry: Registry, *, is_streaming: bool = False) -> float:
+def chain_of_nothing(count: int) -> Flow:
+    first = node("startAgentflow_0", "startAgentflow", "Agent Flows", startInputType="chatInput")
+    rest = [node(f"nothing_{n}", "benchAgentflow", "Agent Flows") for n in range(1, count)]
+    ids = [first["id"], *(other["id"] for other in rest)]
+    return flow_of([first, *rest], [edge(a, b) for a, b in pairwise(ids)])
+
+
+async def measure(
+    flow: Flow, world: World, registry: Registry, *, is_streaming: bool = False, runs: int = RUNS
+) -> float:
     """Microseconds of CPU a run, the median of some rounds."""
     request = RunRequest("How are you today?", chat_id="c", session_id="s", is_streaming=is_streaming)
     rounds = []
     for _ in range(ROUNDS):
         start = time.process_time()
-        for _ in range(RUNS // ROUNDS):
+        for _ in range(runs // ROUNDS):
             async for _ in run_flow(flow, request, world, registry=registry):
                 pass
-        rounds.append((time.process_time() - start) * 1e6 / (RUNS // ROUNDS))
+        rounds.append((time.process_time() - start) * 1e6 / (runs // ROUNDS))
     return median(rounds)
 
 
@@ -123,12 +144,18 @@ FLOWS: tuple[tuple[str, Callable[[], Flow], int, bool], ...] = (
 
 
 async def main() -> None:
-    registry = Registry([*load_registry(), NodeType(MODEL, run_model)])
+    own = (NodeType(MODEL, run_model), NodeType(TALKER, run_talker), NodeType(NOTHING, run_nothing))
+    registry = Registry([*load_registry(), *own])
     world = World(HttpClient(), NoHistory(), NoCredentials(), Clock(), Random(1))
     for name, draw, count, is_streaming in FLOWS:
         cost = await measure(draw(), world, registry, is_streaming=is_streaming)
         print(f"engine, {name}, a run: {cost:.0f} µs")
         print(f"engine, {name}, per node: {cost / count:.0f} µs")
+    for count in SIZES:
+        cost = await measure(chain_of_nothing(count), world, registry, runs=RUNS * SIZES[0] // count)
+        print(f"engine, {count} nodes that do nothing, per node: {cost / count:.1f} µs")
+    cost = await measure(classic_chain("benchTalker"), world, registry, is_streaming=True, runs=10 * ROUNDS)
+    print(f"engine, a streamed token, from provider to event: {cost / TOKENS:.1f} µs")
 
 
 if __name__ == "__main__":
