@@ -93,7 +93,9 @@ def kind_of(graph: Graph) -> GraphKind:
     nodes = _nodes(graph)
     if any(str(node.get("name", "")).endswith("Agentflow") for node in nodes):
         return "AGENTFLOW"
-    is_multiagent = any(node.get("category") in MULTI_AGENTS or node.get("name") in FIRST_AGENTS for node in nodes)
+    is_multiagent = any(
+        str(node.get("category")) in MULTI_AGENTS or str(node.get("name")) in FIRST_AGENTS for node in nodes
+    )
     return "MULTIAGENT" if is_multiagent else "CHATFLOW"
 
 
