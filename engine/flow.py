@@ -143,7 +143,7 @@ def _node(raw: Mapping[str, Any]) -> Node:
     if not isinstance(data, dict) or not raw.get("id"):
         raise FlowError(f"A node of the flow has no {'id' if isinstance(data, dict) else 'data'}.")
     node_id, name = str(raw["id"]), str(data.get("name") or "")
-    if raw.get("type") in NOTES:
+    if str(raw.get("type")) in NOTES:
         name = "stickyNote"
     elif not name:
         raise FlowError(f"Node {node_id} does not say of which type it is: its data has no name.")
@@ -253,7 +253,8 @@ def _add_missing_inputs(
         if not edge.input or edge.source in instances_in(held) or (held and not is_list):
             continue
         reference = f"{{{{{edge.source}.data.instance}}}}"
-        value = [*(held or []), reference] if is_list else reference
+        present = held if isinstance(held, list) else [held] if held else []
+        value = [*present, reference] if is_list else reference
         completed[node.id] = replace(node, inputs={**node.inputs, edge.input: value})
     return completed
 

@@ -18,8 +18,9 @@ from engine.spec import NodeSpec, Param
 
 # Why some types that other servers have are not here, and what does their work instead.
 WHY_NOT: Mapping[str, str] = {
-    "csvAgent": "it runs Python that a model writes; put the rows into a document store or a tool",
-    "airtableAgent": "it runs Python that a model writes; read the table with a tool",
+    "airtableAgent": "it runs Python that a model writes; export the table for a CSV Agent, which runs none",
+    "readFile": "it would read files of the server; upload the file, or load it with a document loader",
+    "writeFile": "it would write files of the server; let the flow answer with the text",
 }
 ADDRESS = re.compile(r"url|basepath|endpoint|apibase", re.IGNORECASE)
 NOT_EXPORTED = frozenset({"file", "folder", "password"})

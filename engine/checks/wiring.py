@@ -49,7 +49,7 @@ def label_problems(drawing: Drawing, api_config: Mapping[str, Any]) -> Iterator[
     rules = _mapping(_mapping(api_config, "overrideConfig"), "nodes")
     labels = [node.label for node in drawing.nodes.values()]
     for label, rows in rules.items():
-        if not any(isinstance(row, Mapping) and row.get("enabled") for row in rows if isinstance(rows, list)):
+        if not isinstance(rows, list) or not any(isinstance(row, Mapping) and row.get("enabled") for row in rows):
             continue
         sharing = [node.id for node in drawing.nodes.values() if node.label == label]
         if label not in labels:

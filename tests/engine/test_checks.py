@@ -124,6 +124,22 @@ def test_a_text_that_is_no_flow_is_one_problem(text: str) -> None:
     assert only(check_flow(text, REGISTRY)).code == "broken"
 
 
+@pytest.mark.parametrize("junk", [None, 1, True, "{", [1], [[1]], {"a": [{}]}])
+def test_nothing_in_a_file_breaks_the_checks(junk: Any) -> None:
+    odd = {**box(text=junk, rows=junk, tags=junk, colour=junk, model=junk, modelConfig=junk), "type": junk}
+    odd["data"] |= {"inputParams": junk, "credential": junk, "policy": junk, "version": junk}
+    form = start(startInputType="formInput", formInputTypes=junk)
+    loop = node("loopAgentflow_0", loopBackToNode=junk)
+    anchors = {"inputAnchors": [{"name": "model", "list": True}]}
+    wired = [edge("chatThing_0", "thingChain_0", anchor="model")]
+
+    agentflow = check(form, odd, loop, api_config={"overrideConfig": {"nodes": {"Box": junk}}})
+    classic = check(node("chatThing_0"), node("thingChain_0", data=anchors, model=junk), edges=wired, api_config={})
+
+    assert all(isinstance(problem, Problem) for problem in (*agentflow, *classic))
+    assert any(problem.node_id == "startAgentflow_0" for problem in agentflow)
+
+
 def test_every_unknown_type_is_told_and_the_rest_is_checked_too() -> None:
     problems = check(start(), node("goneAgentflow_0"), node("lostAgentflow_0"), node("boxAgentflow_0"))
 
@@ -145,7 +161,7 @@ def test_an_unknown_type_that_no_answer_needs_is_a_warning() -> None:
 
 
 def test_a_type_that_would_run_a_models_python_says_why_it_is_not_here() -> None:
-    problem = only(check(node("csvAgent_0")))
+    problem = only(check(node("airtableAgent_0")))
 
     assert problem.code == "missing_type"
     assert "runs Python that a model writes" in problem.message
