@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # One executed node, as `agentFlowExecutedData` shows it: nodeId, nodeLabel, data, previousNodeIds, status.
@@ -139,6 +139,7 @@ class RunFinished:
     output_tokens: int = 0
     state: Mapping[str, Any] | None = None
     sources: Sequence[Mapping[str, Any]] = ()  # documents that the answer is drawn from: {pageContent, metadata}
+    flow_variables: Mapping[str, Any] = field(default_factory=dict)  # what nodes publish beside it
 
 
 @dataclass(frozen=True, slots=True)

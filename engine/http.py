@@ -32,6 +32,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What may go along to another host: any other header may hold a key.
 HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 
+FormData = aiohttp.FormData  # for whoever sends a form; nothing else of aiohttp leaves this module
 Body = bytes | str | aiohttp.FormData | None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine import scheduler
-from engine.errors import EngineError, NodeError, NodeInputError, RunLimitExceeded
+from engine.errors import EngineError, FlowError, NodeError, NodeInputError, RunLimitExceeded
 from engine.events import (
     AgentReasoned,
     NodeFailed,
@@ -82,8 +82,12 @@ class Ledger:
     def finish(self) -> None:
         """End the run with its answer: that of the node that ran last."""
         state, output = self._state, self._state.last_output
-        if self._plan.ending:
-            text, json = classic_answer(output, state.instances.get(self._plan.ending))
+        if self._plan.endings:
+            ended = [node_id for node_id in state.instances if node_id in self._plan.endings]
+            if not ended:
+                self.fail(FlowError("No branch that was taken leads to an end: connect each output of If Else to one."))
+                return
+            text, json = classic_answer(output, state.instances[ended[-1]])
         else:
             text, json = as_text(output.get("content") or " "), None
         self.is_over = True
@@ -96,8 +100,9 @@ class Ledger:
             output.get("usedTools") or (),
             usage.input_tokens,
             usage.output_tokens,
-            None if self._plan.ending else dict(state.values),
+            None if self._plan.endings else dict(state.values),
             output.get("sourceDocuments") or (),
+            dict(state.published),
         )
 
     def _commit_failure(self, turn: Turn, outcome: Outcome, error: EngineError) -> None:
@@ -117,6 +122,7 @@ class Ledger:
         if result.state:
             said = as_text(result.output.get("content", ""))
             state.values |= {key: _updated(state.values.get(key), value, said) for key, value in result.state.items()}
+        state.published |= result.published
         state.messages += result.messages
         state.usage += result.usage
         state.outputs |= result.inner
@@ -127,7 +133,7 @@ class Ledger:
         state.queue.popleft()
         state.runs[node.id] = state.runs.get(node.id, 0) + 1
         state.last_output = output
-        if self._plan.ending:
+        if self._plan.endings:
             state.instances[node.id] = result.value
         else:
             state.outputs[node.id] = output
@@ -142,8 +148,13 @@ class Ledger:
         if result.jump_to is not None:
             self._jump(node.id, result.jump_to)
             return
-        unlocked = scheduler.complete(self._plan.graph, state.decisions, node.id, choice)
+        needs = all if self._plan.endings else any
+        unlocked = scheduler.complete(self._plan.graph, state.decisions, node.id, choice, needs=needs)
         state.queue.extend(unlocked.ready)
+        if self._plan.ranks and unlocked.ready:
+            ready = sorted(state.queue, key=self._plan.ranks.__getitem__)
+            state.queue.clear()
+            state.queue.extend(ready)
         for skipped in unlocked.skipped:
             self._feed.put(NodeSkipped, skipped, self._plan.steps[skipped].node.label)
 
@@ -202,6 +213,8 @@ def classic_answer(output: Mapping[str, Any], value: Any) -> tuple[str, Any]:
 def _is_taken(edge: Edge, result: NodeResult) -> bool:
     if edge.output == ERROR_HANDLE:
         return False
+    if result.taken_output:
+        return edge.output == result.taken_output
     return result.taken is None or edge.index is None or edge.index in result.taken
 
 

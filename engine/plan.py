@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -66,7 +67,8 @@ class Plan:
     graph: Graph  # of the nodes that run
     steps: Mapping[str, Step]
     first: tuple[str, ...]  # ready at the start, in this order
-    ending: str = ""  # the node whose value is a classic flow's answer
+    ranks: Mapping[str, int] = field(default_factory=dict)  # classic: of the ready nodes the lowest goes first
+    endings: tuple[str, ...] = ()  # the nodes whose value is a classic flow's answer: several only behind a decision
     memory_type: str = ""  # label of the memory node
     reads_history: bool = False
     has_company: bool = False  # some steps may run ahead of their turn
@@ -140,7 +142,7 @@ def _updates(text: str) -> Any:
 
 
 def _plan_classic(flow: Flow, registry: Registry) -> Plan:
-    return _towards(flow, registry, _ending(flow, registry))
+    return _towards(flow, registry, _endings(flow, registry))
 
 
 def upsert_plan(flow: Flow, registry: Registry, store: str) -> Plan:
@@ -148,20 +150,24 @@ def upsert_plan(flow: Flow, registry: Registry, store: str) -> Plan:
 
     Raises MissingTypes and FlowError as `plan_for` does.
     """
-    plan = _towards(flow, registry, store)
+    plan = _towards(flow, registry, (store,))
     step = plan.steps[store]
     assert step.type.upsert is not None, "a vector store was chosen"
     storing = replace(step, type=replace(step.type, run=step.type.upsert))
     return replace(plan, steps={**plan.steps, store: storing})
 
 
-def _towards(flow: Flow, registry: Registry, ending: str) -> Plan:
-    graph = flow.graph.part(flow.graph.ancestors(ending))
+def _towards(flow: Flow, registry: Registry, endings: tuple[str, ...]) -> Plan:
+    graph = flow.graph.part(set().union(*map(flow.graph.ancestors, endings)))
     _check_types([flow.nodes[node_id].name for node_id in graph.ids], registry)
     steps = {
-        node_id: _classic_step(flow.nodes[node_id], flow, registry, is_last=node_id == ending) for node_id in graph.ids
+        node_id: _classic_step(flow.nodes[node_id], flow, registry, is_last=node_id in endings) for node_id in graph.ids
     }
-    distances = graph.distances(ending)
+    distances: Counter[str] = Counter()
+    for ending in endings:
+        distances |= graph.distances(ending)
+    # From afar towards the end; at one distance, what others lead to goes first: it may set what the rest reads.
+    ranks = {n: 2 * (len(graph.ids) - distances[n]) + (n in graph.roots) for n in graph.ids}
     memories = [e.source for e in graph.edges if category_of(flow.nodes[e.source], registry) == MEMORY]
     reads_history = any(is_history(found) for step in steps.values() for found in _references(step))
     return Plan(
@@ -169,8 +175,9 @@ def _towards(flow: Flow, registry: Registry, ending: str) -> Plan:
         registry,
         graph,
         steps,
-        tuple(sorted(graph.roots, key=lambda node_id: -distances[node_id])),
-        ending=ending,
+        tuple(sorted(graph.roots, key=ranks.__getitem__)),
+        ranks=ranks,
+        endings=endings,
         memory_type=flow.nodes[memories[0]].label if memories else "",
         reads_history=bool(memories) and reads_history,
         has_company=any(step.may_run_ahead for step in steps.values()),
@@ -333,8 +340,11 @@ def _check_types(names: list[str], registry: Registry) -> None:
         raise MissingTypes(missing)
 
 
-def _ending(flow: Flow, registry: Registry) -> str:
-    """The node that a classic flow answers with: among valid endings that of the longest path, then the last drawn."""
+def _endings(flow: Flow, registry: Registry) -> tuple[str, ...]:
+    """The nodes that a classic flow may answer with: the valid endings behind its decisions, one of which is taken.
+
+    Without a decision it is one: that of the longest path, then the last drawn.
+    """
     graph = flow.graph
     ends = [n for n in graph.ids if not graph.outgoing[n] and (graph.incoming[n] or len(graph.ids) == 1)]
     valid = [node_id for node_id in ends if _is_ending(flow.nodes[node_id], registry)]
@@ -344,14 +354,19 @@ def _ending(flow: Flow, registry: Registry) -> str:
             raise FlowError("Ending nodes not found: connect the nodes to a chain or an agent.")
         labels = ", ".join(f"{flow.nodes[node_id].label} ({node_id})" for node_id in ends)
         raise FlowError(f"Ending node must be either a Chain or Agent or Engine; this flow ends in {labels}.")
-    depth = {node_id: max(graph.distances(node_id).values()) for node_id in valid}
-    ending = max(reversed(valid), key=depth.__getitem__)
-    node = flow.nodes[ending]
-    if node.output not in ("", node.name, ENDING_NODE):
-        raise FlowError(
-            f"Output of {node.label} ({node.id}) must be {node.label}, can't be an Output Prediction: it ends the flow."
-        )
-    return ending
+    decisions = [n for n in graph.ids if (found := registry.get(flow.nodes[n].name)) and found.spec.is_decision]
+    behind = set().union(*map(graph.descendants, decisions))
+    endings = tuple(node_id for node_id in valid if node_id in behind)
+    if not endings:
+        depth = {node_id: max(graph.distances(node_id).values()) for node_id in valid}
+        endings = (max(reversed(valid), key=depth.__getitem__),)
+    for node in map(flow.nodes.__getitem__, endings):
+        if node.output not in ("", node.name, ENDING_NODE):
+            raise FlowError(
+                f"Output of {node.label} ({node.id}) must be {node.label}, can't be an Output Prediction: it ends the "
+                "flow."
+            )
+    return endings
 
 
 def _is_ending(node: Node, registry: Registry) -> bool:

@@ -9,6 +9,7 @@ from engine.errors import EngineError
 from engine.nodes import (
     agentflow_agent,
     agentflow_condition_agent,
+    agentflow_function,
     agentflow_http,
     agentflow_human_input,
     agentflow_llm,
@@ -19,6 +20,7 @@ from engine.nodes import (
     called_flows,
     chains,
     conditions,
+    custom_tools,
     embeddings,
     engines,
     file_loaders,
@@ -45,6 +47,7 @@ from engine.nodes import (
     splitters,
     start,
     tools,
+    utilities,
     vector_stores,
     web_loaders,
 )
@@ -53,6 +56,7 @@ from engine.spec import NodeType
 FAMILIES = (
     agentflow_agent.NODES,
     agentflow_condition_agent.NODES,
+    agentflow_function.NODES,
     agentflow_http.NODES,
     agentflow_human_input.NODES,
     agentflow_llm.NODES,
@@ -63,6 +67,7 @@ FAMILIES = (
     called_flows.NODES,
     chains.NODES,
     conditions.NODES,
+    custom_tools.NODES,
     embeddings.NODES,
     engines.NODES,
     file_loaders.NODES,
@@ -89,6 +94,7 @@ FAMILIES = (
     splitters.NODES,
     start.NODES,
     tools.NODES,
+    utilities.NODES,
     vector_stores.NODES,
     web_loaders.NODES,
 )

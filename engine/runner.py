@@ -183,7 +183,7 @@ class _Run:
             return
         self._is_loaded = True
         if not self._state.is_forgetful:
-            given = self._running.request.history if self._plan.ending else ()
+            given = self._running.request.history if self._plan.endings else ()
             self._state.past = [*given, *await self._running.world.history.load()]
 
     def _start_ahead(self) -> None:

@@ -9,13 +9,14 @@ D. Roller, "Production Workflow", 2000.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 
 from engine.graph import Edge, Graph
 
 Decisions = MutableMapping[int, bool]  # edge index -> taken; an edge without an entry is open
 Choice = Callable[[Edge], bool]
+Need = Callable[[Iterable[bool]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,13 @@ def always(edge: Edge) -> bool:
     return True
 
 
-def complete(graph: Graph, decisions: Decisions, node_id: str, choice: Choice = always) -> Unlocked:
-    """Decide the edges of a node that has run. A node that runs once more decides them anew."""
+def complete(
+    graph: Graph, decisions: Decisions, node_id: str, choice: Choice = always, *, needs: Need = any
+) -> Unlocked:
+    """Decide the edges of a node that has run. A node that runs once more decides them anew.
+
+    A node needs `any` of its edges to be taken, or `all`: then it is a component that cannot do without a part.
+    """
     outgoing = graph.outgoing[node_id]
     if not outgoing:
         return NOTHING
@@ -49,7 +55,7 @@ def complete(graph: Graph, decisions: Decisions, node_id: str, choice: Choice = 
         incoming = graph.incoming[current]
         if current in ready or current in skipped or not all(index in decisions for index in incoming):
             continue
-        if any(decisions[index] for index in incoming):
+        if needs(decisions[index] for index in incoming):
             ready.append(current)
             continue
         skipped.append(current)

@@ -133,6 +133,8 @@ class NodeResult:
     messages: tuple[Message, ...] = ()
     usage: Usage = field(default_factory=Usage)
     taken: frozenset[int] | None = None  # a decision's outcome: the output indexes that are followed
+    taken_output: str = ""  # likewise for a decision of a classic graph: the name of the output
+    published: Mapping[str, Any] = field(default_factory=dict)  # shown beside the answer: `flowVariables`
     jump_to: str | None = None  # a loop: run that node again, whatever its joins say
     pause: Pause | None = None
     inner: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # outputs of nodes inside it, for references

@@ -32,7 +32,8 @@ class RunState:
     executions: int = 0  # of nodes, those of inner runs included
     paused_at: str = ""  # the node that waits for a human
     kept: Any = None  # what that node wants back: see `engine.spec.Pause`
-    # Not part of a snapshot: loaded or built again.
+    # Not part of a snapshot: loaded or built again, or of classic graphs, which do not pause.
+    published: dict[str, Any] = field(default_factory=dict)  # see `NodeResult.published`
     past: Sequence[Message] = ()  # stored messages of the session
     instances: dict[str, Any] = field(default_factory=dict)  # what the edges of a classic graph carry
     reasoning: list[Mapping[str, Any]] = field(default_factory=list)  # of a multi-agent graph, since it (re)started

@@ -9,11 +9,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from aiohttp import FormData
 
 from engine.context import NodeContext
 from engine.errors import NodeError, NodeInputError
-from engine.http import Answer, Body
+from engine.http import Answer, Body, FormData
 from engine.nodes import values
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 

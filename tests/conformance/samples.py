@@ -28,10 +28,16 @@ async def one_document() -> list[Document]:
     return [Document("Snow is white.")]
 
 
+STATE = {"text": "what a variable of this name holds"}
 DOCUMENTS = FunctionSource("documents", one_document)
 # What cannot be guessed from a spec: the least that makes sense.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "advancedStructuredOutputParser": {"exampleJson": "z.object({ title: z.string() })"},
+    "customFunction": {"javascriptFunction": "return $input"},
+    "customFunctionAgentflow": {"customFunctionJavascriptFunction": "return $input"},
+    "customTool": {"customToolFunc": "return $text", "customToolSchema": '[{"property": "text"}]'},
+    "ifElseFunction": {"ifFunction": "return $input"},
+    "setVariable": {"input": "kept"},
     "conditionAgentflow": {"conditions": [{"type": "string", "value1": "a", "operation": "equal", "value2": "a"}]},
     "conditionAgentAgentflow": {"conditionAgentScenarios": [{"scenario": "yes"}, {"scenario": "no"}]},
     "executeFlowAgentflow": {"executeFlowSelectedFlow": "f2"},

@@ -15,7 +15,7 @@ from engine.providers.fake import FakeChatModel
 from engine.registry import load_registry
 from engine.sandbox.pool import JavaScriptSandbox
 from engine.spec import NodeResult, NodeSpec, NodeType, Param
-from tests.conformance.samples import CREDENTIAL, sample_inputs
+from tests.conformance.samples import CREDENTIAL, STATE, sample_inputs
 from tests.engine.node_world import MemoryCredentials, MemoryFlows, NodeWorld
 from tests.engine.web_server import web_server
 
@@ -108,12 +108,13 @@ async def test_a_type_runs_on_a_sample_and_its_output_is_json(
     nodes.credentials = MemoryCredentials({CREDENTIAL: AnySecret()})
     inputs = sample_inputs(node_type.spec, nodes, fake)
 
-    result = await node_type.run(nodes.context("hello", credential=CREDENTIAL), inputs)
+    result = await node_type.run(nodes.context("hello", credential=CREDENTIAL, state=STATE), inputs)
 
     assert isinstance(result, NodeResult)
     assert orjson.dumps(result.output)
     assert (result.value is not None) or node_type.spec.role not in ("component", "ending")
-    assert (result.taken is not None) == (node_type.spec.is_decision and result.pause is None)
+    is_decided = result.taken is not None or bool(result.taken_output)
+    assert is_decided == (node_type.spec.is_decision and result.pause is None)
     if node_type.spec.role == "ending":
         assert isinstance(result.output["content"], str)
 
@@ -123,7 +124,7 @@ async def test_nothing_of_a_credential_is_put_out(node_type: NodeType, nodes: No
     nodes.credentials = MemoryCredentials({CREDENTIAL: AnySecret()})
     inputs = sample_inputs(node_type.spec, nodes, fake)
 
-    result = await node_type.run(nodes.context("hello", credential=CREDENTIAL), inputs)
+    result = await node_type.run(nodes.context("hello", credential=CREDENTIAL, state=STATE), inputs)
 
     assert SECRET not in repr(replace(result, value=None))
     assert SECRET not in repr(result.value)

@@ -1,0 +1,80 @@
+"""Tools whose JavaScript their author wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.context import NodeContext
+from engine.errors import NodeInputError
+from engine.nodes import values
+from engine.nodes.javascript import EXAMPLE, result_text, run_function
+from engine.providers.base import ToolSpec
+from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+from engine.tool_templates import ToolTemplate, read_tool_schema
+from engine.tools import FunctionTool, tool_name
+
+TOOL = NodeSpec(
+    name="customTool",
+    label="Custom Tool",
+    version=3,
+    category="Tools",
+    base_classes=("CustomTool", "Tool", "StructuredTool", "Runnable"),
+    help="Lets a model call a function in JavaScript.",
+    params=(
+        Param("selectedTool", "asyncOptions", "Select Tool", optional=True, help="Id of a tool kept elsewhere."),
+        Param("returnDirect", "boolean", "Return Direct", optional=True, help="Its answer is the agent's answer."),
+        Param("customToolName", "string", "Custom Tool Name", optional=True, help="Its name for the model."),
+        Param(
+            "customToolDesc", "string", "Custom Tool Description", optional=True, help="When the model is to use it."
+        ),
+        Param(
+            "customToolSchema",
+            "code",
+            "Custom Tool Schema",
+            optional=True,
+            help="What the model fills in: a list of {property, type, description, required}, or z.object(…).",
+        ),
+        Param("customToolFunc", "code", "Custom Tool Func", optional=True, help=f"What it does. {EXAMPLE}"),
+    ),
+    role="component",
+)
+
+
+async def run_custom_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Configure the tool; its function runs in the sandbox when the model calls it.
+
+    Raises NodeInputError if the node does not carry the function, or for a schema that is none.
+    """
+    check_custom_tool(inputs)
+    template = ToolTemplate(
+        values.text(inputs, "customToolName", "custom_tool"),
+        values.text(inputs, "customToolDesc"),
+        values.text(inputs, "customToolFunc"),
+        read_tool_schema(inputs.get("customToolSchema")),
+    )
+    tool = template_tool(ctx, template, return_direct=values.flag(inputs, "returnDirect"))
+    return NodeResult(value=tool)
+
+
+def template_tool(ctx: NodeContext, template: ToolTemplate, *, return_direct: bool = False) -> FunctionTool:
+    """The tool that a template describes. It sees each argument as `$name`."""
+
+    async def call(arguments: Mapping[str, Any]) -> str:
+        # `$input` is an argument here or nothing: the question is in `$flow.input`.
+        return result_text((await run_function(ctx, template.func, {"input": "", **arguments}, what="tool")).value)
+
+    spec = ToolSpec(tool_name(template.name), template.description, template.parameters)
+    return FunctionTool(spec, call, return_direct)
+
+
+def check_custom_tool(inputs: Inputs) -> None:
+    """Raises NodeInputError if the node only says which tool it means: that one stayed where the flow comes from."""
+    if not values.text(inputs, "customToolFunc").strip():
+        raise NodeInputError(
+            "an exported flow carries only the id of its custom tool, not the tool. Put the tool's function into "
+            "'customToolFunc', and its name, description and schema beside it"
+        )
+
+
+NODES = (NodeType(TOOL, run_custom_tool, check=check_custom_tool),)
