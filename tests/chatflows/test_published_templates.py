@@ -123,3 +123,18 @@ def test_a_moderated_question_is_refused_when_the_guard_says_so(model: ScriptedM
 
     assert answer == "Cannot Process! Input violates content moderation policies."
     assert len(model.requests) == 1
+
+
+def test_a_csv_agent_works_figures_out_of_its_file(model: ScriptedModel, tmp_path: Path) -> None:
+    flow = json.loads((FLOWS / "CSV Agent.json").read_text())
+    agent = next(node["data"] for node in flow["nodes"] if node["data"]["name"] == "csvAgent")
+    # Exports carry no files.
+    agent["inputs"]["csvFile"] = "data:text/csv;base64,Y2l0eSxwb3AKQmVybiwxMzQKQmFzZWwsMTczCg==,filename:cities.csv"
+    (tmp_path / "CSV Agent.json").write_text(json.dumps(flow))
+    call = {"function": "max", "column": "pop"}
+    model.script(Reply(tool_calls=[("aggregate", call)]), "173 thousand.")
+
+    answer, told = run(str(tmp_path / "CSV Agent"), model, "How many live in the largest city?")
+
+    assert answer == "173 thousand."
+    assert "173.0" in json.dumps(model.requests[1].body)
