@@ -11,12 +11,14 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from predictions.endings import EndedRun, keep_questions, tell
 from predictions.pool import Pool, borrowed
 from predictions.redis import open_subscriber
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = "runs:stop"
+CANCELLED = "CANCELLED"
 
 # A queued run has no worker to tell: it ends here and now, and with a number of its own, should it have run before.
 REQUEST_STOP = """
@@ -28,7 +30,7 @@ SET stop_requested = true,
     error_code = CASE WHEN state = 'QUEUED' THEN 'cancelled' ELSE error_code END,
     finished_at = CASE WHEN state = 'QUEUED' THEN now() ELSE finished_at END
 WHERE chatflow_id = %b AND chat_id = %b AND state IN ('QUEUED', 'RUNNING')
-RETURNING id
+RETURNING id, attempt, state, error, error_code, reply_to, question, request, attempts_before
 """
 STOP_WAITING = """
 WITH stopped AS (
@@ -47,14 +49,19 @@ STOPPED = "SELECT id FROM predictions_execution WHERE id = ANY(%b) AND stop_requ
 
 async def request_stop(pool: Pool, redis: Redis, *, chatflow_id: UUID, chat_id: str) -> int:
     """Stop what runs in this conversation; returns how many runs were told."""
-    async with borrowed(pool) as connection:
+    async with borrowed(pool) as connection, connection.transaction():
         rows = await (await connection.execute(REQUEST_STOP, [chatflow_id, chat_id])).fetchall()
+        told = [EndedRun(*row) for row in rows]
+        ended = [run for run in told if run.state == CANCELLED]
+        await keep_questions(connection, ended)
         waiting = await (await connection.execute(STOP_WAITING, [chatflow_id, chat_id])).fetchall()
+    await tell(redis, ended)
     # Without Redis the workers find the request in the database, within their beat.
     with contextlib.suppress(RedisError, OSError):
-        for (execution_id,) in rows:
-            await redis.publish(CHANNEL, str(execution_id))
-    return len(rows) + len(waiting)
+        for run in told:
+            if run.state != CANCELLED:
+                await redis.publish(CHANNEL, str(run.id))
+    return len(told) + len(waiting)
 
 
 async def stopped_of(pool: Pool, ids: Sequence[UUID]) -> list[UUID]:

@@ -8,21 +8,19 @@ ends with a clear text.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-import orjson
 from django.conf import settings
-from psycopg.rows import TupleRow
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from predictions.dispatch import BrokerAway, dispatch, queue_length
+from predictions.endings import EndedRun, keep_questions, tell
 from predictions.leases import DEAD_AFTER_S, LOCK_SPACE
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
-from predictions.stream import FIELD, SETTLED, stream_key
+from predictions.stream import FIELD, stream_key
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +53,8 @@ FAIL = """
 UPDATE predictions_execution
 SET state = CASE WHEN stop_requested THEN 'CANCELLED' ELSE 'FAILED' END, error = %b, error_code = 'worker_lost',
     finished_at = now(), attempt = attempt + 1
-WHERE id = ANY(%b) AND state = 'RUNNING' RETURNING id, state, attempt, reply_to
+WHERE id = ANY(%b) AND state = 'RUNNING'
+RETURNING id, attempt, state, error, error_code, reply_to, question, request, attempts_before
 """
 # Lost by the broker, or taken by a worker that died before it claimed them. The pause doubles with each try, so a
 # backlog is not multiplied.
@@ -114,12 +113,14 @@ class Reaper:
             requeued, ended = await self._take_back(connection)
             lost = await self._find_lost(connection)
             await self._expire(connection)
-        await self._announce(ended)
+        for run in ended:
+            logger.warning("run ended: its worker is gone", extra={"execution_id": run.id})
+        await tell(self._redis, ended)
         if due := [*requeued, *lost]:
             logger.warning("runs dispatched again", extra={"runs": len(due), "of_dead_workers": len(requeued)})
             await dispatch(self._redis, due)
 
-    async def _take_back(self, connection: Connection) -> tuple[Sequence[UUID], Sequence[TupleRow]]:
+    async def _take_back(self, connection: Connection) -> tuple[Sequence[UUID], Sequence[EndedRun]]:
         """What starts again, and what ended with its worker."""
         cursor = await connection.execute(DEAD, [COME_BACK_S, DEAD_AFTER_S, LOCK_SPACE])
         dead = [row[0] for row in await cursor.fetchall()]
@@ -136,30 +137,15 @@ class Reaper:
         if dead:
             await connection.execute("DELETE FROM predictions_workerlease WHERE id = ANY(%b)", [dead])
         requeued = await (await connection.execute(REQUEUE, [restart])).fetchall() if restart else []
-        ended = await (await connection.execute(FAIL, [LOST_WORKER, fail])).fetchall() if fail else []
+        failed = await (await connection.execute(FAIL, [LOST_WORKER, fail])).fetchall() if fail else []
+        ended = [EndedRun(*row) for row in failed]
+        await keep_questions(connection, ended)
         return [row[0] for row in requeued], ended
 
     async def _was_shown(self, execution_id: UUID, before: int) -> bool:
         # What was said up to a pause is an answer of its own.
         entries = await self._redis.xrange(stream_key(execution_id), min=f"{before + 1}-0", count=200)
         return any(b'"TokenEmitted"' in fields[FIELD] for _, fields in entries)
-
-    async def _announce(self, ended: Sequence[TupleRow]) -> None:
-        """Tell those who watch. Should that fail, they find the end in the database."""
-        for execution_id, state, attempt, reply_to in ended:
-            logger.warning("run ended: its worker is gone", extra={"execution_id": execution_id})
-            settled = {"state": state, "output": None, "error": LOST_WORKER, "error_code": "worker_lost"}
-            payload = orjson.dumps([[SETTLED, settled]])
-            entry_id = f"{attempt}-1"
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.execute_command("XADD", stream_key(execution_id), entry_id, FIELD, payload)
-            pipeline.execute_command("EXPIRE", stream_key(execution_id), settings.STREAM_RETENTION_S)
-            if reply_to:
-                pipeline.execute_command(
-                    "PUBLISH", reply_to, b"%b %b %b" % (str(execution_id).encode(), entry_id.encode(), payload)
-                )
-            with contextlib.suppress(RedisError, OSError):
-                await pipeline.execute()
 
     async def _expire(self, connection: Connection) -> None:
         hours = settings.PREDICTION_WAIT_EXPIRY_H

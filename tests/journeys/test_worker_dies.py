@@ -26,9 +26,10 @@ pytestmark = pytest.mark.usefixtures("steady")
 
 
 def test_a_viewer_of_a_part_is_told_that_the_rest_will_not_come(stage: Stage) -> None:
+    chat_id = new_chat()
     stage.stall(after=3)
 
-    with stage.platform.stream(stage.flow_id, "Count") as stream:
+    with stage.platform.stream(stage.flow_id, "Count", chatId=chat_id) as stream:
         frames = iter(stream)
         read_until(frames, "one two three")
         earlier = stage.platform.kill("worker")
@@ -39,6 +40,7 @@ def test_a_viewer_of_a_part_is_told_that_the_rest_will_not_come(stage: Stage) ->
     assert noticed_s < NOTICED_S
     assert [(frame.event, frame.data) for frame in rest[-2:]] == [("error", LOST_WORKER), ("end", "[DONE]")]
     assert stage.execution(execution_of(stream))["state"] == "ERROR"
+    assert stage.messages(chat_id) == ["Count", ""]
     stage.platform.wait_restarted("worker", earlier)
     assert stage.ask("Still there?").json()["text"] == "You said: Still there?"
 
@@ -119,12 +121,16 @@ def test_a_queued_run_can_be_stopped(stage: Stage) -> None:
     try:
         with stage.platform.stream(stage.flow_id, "Count", chatId=chat_id) as stream:
             stopped = stage.stop(chat_id)
+            stopped_at = time.monotonic()
             frames = list(stream)
+            told_s = time.monotonic() - stopped_at
     finally:
         os.kill(frozen, signal.SIGCONT)
 
     assert stopped.status == 200
+    assert told_s < NOTICED_S
     assert [frame.event for frame in frames] == ["metadata", "abort", "end"]
+    assert stage.messages(chat_id) == ["Count", ""]
     assert stage.execution(execution_of(stream))["state"] == "TERMINATED"
     assert stage.ask("Next").json()["text"] == "You said: Next"
     assert [request.question for request in stage.model.requests] == ["Next"]
