@@ -26,6 +26,10 @@ class Vendor:
     is_openai: bool = False
     counts_usage: bool = True
     extra: tuple[Param, ...] = ()
+    model_param: str = "modelName"
+    category: str = "Chat Models"
+    base_classes: tuple[str, ...] = ("BaseChatModel", "BaseLanguageModel", "Runnable")
+    is_text: bool = False  # it continues a text, instead of answering messages
 
     @property
     def spec(self) -> NodeSpec:
@@ -34,9 +38,9 @@ class Vendor:
             name=self.name,
             label=self.label,
             version=self.version,
-            category="Chat Models",
-            base_classes=(self.kind, "BaseChatModel", "BaseLanguageModel", "Runnable"),
-            help=f"A chat model served in OpenAI's format{where}.",
+            category=self.category,
+            base_classes=(self.kind, *self.base_classes),
+            help=f"A {'text' if self.is_text else 'chat'} model served in OpenAI's format{where}.",
             params=self._params(),
             credentials=(self.credential,) if self.credential else (),
             role="component",
@@ -58,7 +62,11 @@ class Vendor:
             *connect,
             Param("cache", "BaseCache", "Cache", optional=True),
             Param(
-                "modelName", "asyncOptions", "Model Name", default=self.model or None, help="The vendor's name for it."
+                self.model_param,
+                "asyncOptions",
+                "Model Name",
+                default=self.model or None,
+                help="The vendor's name for it.",
             ),
             TEMPERATURE,
             STREAMING,
@@ -243,5 +251,84 @@ VENDORS = (
         credential="localAIApi",
         key_field="localAIApiKey",
         needs_key=False,
+    ),
+    Vendor(
+        "chatCohere",
+        "ChatCohere",
+        2,
+        "ChatCohere",
+        base_url="https://api.cohere.ai/compatibility/v1",
+        credential="cohereApi",
+        key_field="cohereApiKey",
+        model="command-r",
+    ),
+    Vendor(
+        "chatHuggingFace",
+        "ChatHuggingFace",
+        3,
+        "ChatHuggingFace",
+        base_url="https://router.huggingface.co/v1",
+        url_param="endpoint",
+        url_suffix="/v1",
+        credential="huggingFaceApi",
+        key_field="huggingFaceApiKey",
+        model_param="model",
+        extra=(PENALTIES[0], Param("stop", "string", "Stop Sequence", optional=True, help=STOP.help)),
+    ),
+    Vendor(
+        "chatLitellm",
+        "ChatLitellm",
+        1,
+        "ChatLitellm",
+        url_param="basePath",
+        credential="litellmApi",
+        key_field="litellmApiKey",
+        needs_key=False,
+        extra=IMAGES,
+    ),
+    Vendor(
+        "chatNvidiaNIM",
+        "Chat NVIDIA NIM",
+        1.1,
+        "ChatNvidiaNIM",
+        url_param="basePath",
+        credential="nvidiaNIMApi",
+        key_field="nvidiaNIMApiKey",
+        needs_key=False,
+        extra=USUAL,
+    ),
+    Vendor(
+        "chatPerplexity",
+        "ChatPerplexity",
+        1,
+        "ChatPerplexity",
+        base_url="https://api.perplexity.ai",
+        url_param="proxyUrl",
+        credential="perplexityApi",
+        key_field="perplexityApiKey",
+        model="sonar",
+        model_param="model",
+        extra=PENALTIES,
+    ),
+    Vendor(
+        "chatSambanova",
+        "ChatSambanova",
+        1,
+        "ChatSambanova",
+        base_url="https://api.sambanova.ai/v1",
+        credential="sambanovaApi",
+        key_field="sambanovaApiKey",
+        model="Meta-Llama-3.3-70B-Instruct",
+        extra=USUAL,
+    ),
+    Vendor(
+        "chatAlibabaTongyi",
+        "ChatAlibabaTongyi",
+        2,
+        "ChatAlibabaTongyi",
+        base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
+        credential="AlibabaApi",
+        key_field="alibabaApiKey",
+        model="qwen-plus",
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.caching import cached
@@ -12,8 +13,10 @@ from engine.credentials import check_destination
 from engine.errors import NodeInputError
 from engine.http import Patience
 from engine.nodes import values
+from engine.nodes.model_variants import VARIANTS
 from engine.nodes.model_vendors import FULL, STREAMING, TEMPERATURE, TOP_P, VENDORS, Vendor
 from engine.providers.openai import OpenAIChatModel
+from engine.providers.openai_text import OpenAITextModel
 from engine.providers.openai_wire import Endpoint
 from engine.spec import Inputs, NodeResult, NodeRun, NodeSpec, NodeType, Param
 
@@ -45,6 +48,14 @@ AZURE = NodeSpec(
 )
 
 
+AZURE_LLAMA_INDEX = replace(
+    AZURE,
+    name="azureChatOpenAI_LlamaIndex",
+    version=2,
+    base_classes=("AzureChatOpenAI", "BaseChatModel_LlamaIndex"),
+)
+
+
 def run_vendor(vendor: Vendor) -> NodeRun:
     """The run function of one row of the table."""
 
@@ -60,12 +71,16 @@ def run_vendor(vendor: Vendor) -> NodeRun:
                 f"{vendor.url_param!r} to a server that needs none."
             )
         endpoint = _endpoint(
-            f"{base_url}/chat/completions",
+            f"{base_url}/{'completions' if vendor.is_text else 'chat/completions'}",
             {"Authorization": f"Bearer {key}"} if key else {},
-            _params(inputs, max_tokens=vendor.max_tokens_param, default_model=vendor.model),
+            _params(inputs, vendor.model_param, max_tokens=vendor.max_tokens_param, default_model=vendor.model),
             inputs,
             vendor,
         )
+        if vendor.is_text:
+            world = ctx.world
+            model = OpenAITextModel(endpoint, http=world.http, clock=world.clock, random=world.random)
+            return NodeResult(value=model)
         return _built(ctx, inputs, endpoint)
 
     return run
@@ -138,10 +153,16 @@ def _extra_headers(inputs: Inputs) -> dict[str, str]:
     return {str(name): str(value) for name, value in headers.items() if isinstance(value, str | int | float)}
 
 
-def _params(inputs: Inputs, *, max_tokens: str, default_model: str = "") -> dict[str, Any]:
-    model = values.text(inputs, "customModelName") or values.text(inputs, "modelName", default_model)
+def _stops(inputs: Inputs) -> str:
+    return values.text(inputs, "stopSequence") or values.text(inputs, "stop")
+
+
+def _params(
+    inputs: Inputs, model_param: str = "modelName", *, max_tokens: str, default_model: str = ""
+) -> dict[str, Any]:
+    model = values.text(inputs, "customModelName") or values.text(inputs, model_param, default_model)
     if not model:
-        raise NodeInputError("The model has no name: choose one under 'modelName'.")
+        raise NodeInputError(f"The model has no name: choose one under {model_param!r}.")
     is_reasoning = REASONING_MODEL.match(model) is not None or values.flag(inputs, "reasoning")
     params = {
         "model": model,
@@ -151,9 +172,13 @@ def _params(inputs: Inputs, *, max_tokens: str, default_model: str = "") -> dict
         "frequency_penalty": values.number(inputs, "frequencyPenalty"),
         "presence_penalty": values.number(inputs, "presencePenalty"),
         "reasoning_effort": values.text(inputs, "reasoningEffort") if is_reasoning else None,
-        "stop": [part.strip() for part in values.text(inputs, "stopSequence").split(",") if part.strip()],
+        "stop": [part.strip() for part in _stops(inputs).split(",") if part.strip()],
     }
     return {name: value for name, value in params.items() if value is not None and value != "" and value != []}
 
 
-NODES = (*(NodeType(vendor.spec, cached(run_vendor(vendor))) for vendor in VENDORS), NodeType(AZURE, cached(run_azure)))
+NODES = (
+    *(NodeType(vendor.spec, cached(run_vendor(vendor))) for vendor in (*VENDORS, *VARIANTS)),
+    NodeType(AZURE, cached(run_azure)),
+    NodeType(AZURE_LLAMA_INDEX, cached(run_azure)),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,9 @@ async def one_document() -> list[Document]:
 
 
 STATE = {"text": "what a variable of this name holds"}
+OPENAPI = "data:application/yaml;base64," + b64encode(
+    b'{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/x": {"get": {}}}}'
+).decode()
 DOCUMENTS = FunctionSource("documents", one_document)
 # What cannot be guessed from a spec: the least that makes sense.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -42,6 +46,8 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "conditionAgentAgentflow": {"conditionAgentScenarios": [{"scenario": "yes"}, {"scenario": "no"}]},
     "executeFlowAgentflow": {"executeFlowSelectedFlow": "f2"},
     "iterationAgentflow": {"iterationInput": '["one", "two"]'},
+    "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
+    "openAPIToolkit": {"yamlFile": OPENAPI},
     "toolAgentflow": {
         "toolAgentflowSelectedTool": "shout",
         "toolInputArgs": [{"inputArgName": "input", "inputArgValue": "hey"}],
@@ -51,11 +57,11 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "memoryVectorStore": {"document": [DOCUMENTS]},
     "faiss": {"document": [DOCUMENTS]},
     "seqCustomFunction": {"javascriptFunction": "return 'done'"},
-    "seqCustomFunction": {"javascriptFunction": "return 'done'"},
     "seqAgent": {"systemMessagePrompt": "Be kind."},
     "seqConditionAgent": {"systemMessagePrompt": "Be kind."},
     "seqLLMNode": {"systemMessagePrompt": "Be kind."},
     "seqLoop": {"target": "seqAgent_0"},
+    "replicate": {"model": "meta/meta-llama-3-8b-instruct"},
     "structuredOutputParser": {"jsonStructure": [{"property": "title", "type": "string"}]},
     "worker": {"target": "supervisor_0"},
 }

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from engine.errors import NodeInputError
+from engine.nodes.model_variants import VARIANTS
 from engine.nodes.model_vendors import VENDORS, Vendor
 from engine.nodes.models import run_azure, run_vendor
 from engine.providers.base import Message
@@ -10,19 +11,20 @@ from tests.engine.node_world import MemoryCredentials, NodeWorld
 from tests.model_server import Request, ScriptedModel
 
 HELLO = [Message("user", "hello")]
-BY_NAME = {vendor.name: vendor for vendor in VENDORS}
+ALL = (*VENDORS, *(vendor for vendor in VARIANTS if not vendor.is_text))
+BY_NAME = {vendor.name: vendor for vendor in ALL}
 OPENAI = BY_NAME["chatOpenAI"]
 
 
 async def ask(nodes: NodeWorld, model: ScriptedModel, vendor: Vendor = OPENAI, **inputs: Any) -> Request:
     """What the scripted server was sent by a model with these inputs."""
     base = model.root if vendor.url_suffix else model.url
-    built = await run_vendor(vendor)(nodes.context(), {"modelName": "m-1", vendor.url_param: base, **inputs})
+    built = await run_vendor(vendor)(nodes.context(), {vendor.model_param: "m-1", vendor.url_param: base, **inputs})
     await built.value.complete(HELLO)
     return model.requests[-1]
 
 
-@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+@pytest.mark.parametrize("vendor", ALL, ids=lambda vendor: vendor.name)
 async def test_every_vendor_is_asked_in_openais_format(nodes: NodeWorld, model: ScriptedModel, vendor: Vendor) -> None:
     key = "key-of-" + vendor.name
     nodes.credentials = MemoryCredentials({"c1": {vendor.key_field: key}})
@@ -34,10 +36,10 @@ async def test_every_vendor_is_asked_in_openais_format(nodes: NodeWorld, model: 
     assert (request.body["model"], request.body["max_tokens"]) == ("m-1", 7)
 
 
-@pytest.mark.parametrize("vendor", [v for v in VENDORS if v.needs_key and v.base_url], ids=lambda vendor: vendor.name)
+@pytest.mark.parametrize("vendor", [v for v in ALL if v.needs_key and v.base_url], ids=lambda vendor: vendor.name)
 async def test_a_vendor_without_a_key_names_the_credential(nodes: NodeWorld, vendor: Vendor) -> None:
     with pytest.raises(NodeInputError, match=f"connect one of kind '{vendor.credential}'"):
-        await run_vendor(vendor)(nodes.context(), {"modelName": "m-1"})
+        await run_vendor(vendor)(nodes.context(), {vendor.model_param: "m-1"})
 
 
 async def test_loose_values_become_what_the_format_wants(nodes: NodeWorld, model: ScriptedModel) -> None:
