@@ -13,6 +13,7 @@ from engine.nodes import (
     agentflow_http,
     agentflow_human_input,
     agentflow_llm,
+    agentflow_retriever,
     agentflow_tool,
     agents,
     anthropic,
@@ -25,6 +26,7 @@ from engine.nodes import (
     embeddings,
     engines,
     file_loaders,
+    gmail_tools,
     iterations,
     loops,
     memories,
@@ -32,6 +34,7 @@ from engine.nodes import (
     moderations,
     multi_agents,
     notes,
+    openapi_tools,
     parsers,
     prompts,
     record_managers,
@@ -52,6 +55,7 @@ from engine.nodes import (
     utilities,
     vector_stores,
     web_loaders,
+    web_tools,
 )
 from engine.spec import NodeType
 
@@ -62,6 +66,7 @@ FAMILIES = (
     agentflow_http.NODES,
     agentflow_human_input.NODES,
     agentflow_llm.NODES,
+    agentflow_retriever.NODES,
     agentflow_tool.NODES,
     agents.NODES,
     anthropic.NODES,
@@ -74,6 +79,7 @@ FAMILIES = (
     embeddings.NODES,
     engines.NODES,
     file_loaders.NODES,
+    gmail_tools.NODES,
     iterations.NODES,
     loops.NODES,
     memories.NODES,
@@ -81,6 +87,7 @@ FAMILIES = (
     moderations.NODES,
     multi_agents.NODES,
     notes.NODES,
+    openapi_tools.NODES,
     parsers.NODES,
     prompts.NODES,
     record_managers.NODES,
@@ -101,6 +108,7 @@ FAMILIES = (
     utilities.NODES,
     vector_stores.NODES,
     web_loaders.NODES,
+    web_tools.NODES,
 )
 ENTRY_POINTS = "forjinn.nodes"  # each names a tuple of NodeTypes
 

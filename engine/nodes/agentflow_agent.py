@@ -11,7 +11,7 @@ import orjson
 from engine.approval import Answer, action_for, read_answer
 from engine.context import NodeContext
 from engine.errors import NodeInputError
-from engine.nodes import conversations, values
+from engine.nodes import conversations, knowledge, values
 from engine.nodes.agent_loop import AgentRun, FunctionCalling, Tools, named_tools, run_agent
 from engine.nodes.agent_loop import Turn as AgentTurn
 from engine.providers.base import ChatModel, Completion, Message, ToolCall, Usage
@@ -27,8 +27,6 @@ INCAPABLE = "Agent needs to have a function calling capable models."
 AS_DATA = "Give your answer again as data, and nothing else."
 # What other servers of such flows have; to leave it out in silence would change what the agent knows or can do.
 MISSING: Mapping[str, str] = {
-    "agentKnowledgeDocumentStores": "document stores",
-    "agentKnowledgeVSEmbeddings": "vector stores as knowledge",
     "agentToolsBuiltInOpenAI": "OpenAI's built-in tools",
     "agentToolsBuiltInGemini": "Gemini's built-in tools",
     "agentToolsBuiltInAnthropic": "Anthropic's built-in tools",
@@ -60,6 +58,7 @@ AGENT = NodeSpec(
                 ),
             ),
         ),
+        *knowledge.PARAMS,
         Param(
             "agentMaxIterations",
             "number",
@@ -246,6 +245,10 @@ async def _kit(ctx: NodeContext, inputs: Inputs) -> Kit:
         rows |= dict.fromkeys(new, number)
         if values.flag(row, GUARDED):
             guarded.update(new)
+    known = len(named_tools(built))
+    built += await knowledge.tools(ctx, inputs)
+    for name in list(named_tools(built))[known:]:
+        owners[name], rows[name] = "retrieverTool", -1
     return Kit(named_tools(built), owners, rows, frozenset(guarded))
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import orjson
 
 from engine.context import NodeContext
+from engine.credentials import check_destination
 from engine.errors import NodeError, NodeInputError
 from engine.http import Answer, Body, FormData
 from engine.nodes import values
@@ -92,7 +93,10 @@ async def run_request(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     url = values.text(inputs, "url").strip()
     if not url:
         raise NodeInputError("The request has no URL: say what is called.")
-    headers = {**_pairs(inputs, "headers"), **_authorisation(await values.credential(ctx, inputs))}
+    credential = await values.credential(ctx, inputs)
+    if credential:
+        check_destination(credential, url, own_url="", egress=ctx.world.http.egress)
+    headers = {**_pairs(inputs, "headers"), **_authorisation(credential)}
     body, content_type = (None, "") if method == "GET" else _body(inputs)
     if content_type and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = content_type

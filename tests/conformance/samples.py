@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,9 @@ STATE = {"text": "what a variable of this name holds"}
 OPENAPI = "data:application/yaml;base64," + b64encode(
     b'{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/x": {"get": {}}}}'
 ).decode()
+OPENAPI = "data:application/yaml;base64," + b64encode(
+    b'{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/x": {"get": {}}}}'
+).decode()
 DOCUMENTS = FunctionSource("documents", one_document)
 # What cannot be guessed from a spec: the least that makes sense.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -46,6 +50,8 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "conditionAgentAgentflow": {"conditionAgentScenarios": [{"scenario": "yes"}, {"scenario": "no"}]},
     "executeFlowAgentflow": {"executeFlowSelectedFlow": "f2"},
     "iterationAgentflow": {"iterationInput": '["one", "two"]'},
+    "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
+    "openAPIToolkit": {"yamlFile": OPENAPI},
     "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
     "openAPIToolkit": {"yamlFile": OPENAPI},
     "toolAgentflow": {

@@ -11,12 +11,14 @@ import pytest
 from engine.context import CalledFlow
 from engine.errors import NodeError
 from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
-from engine.providers.fake import FakeChatModel
+from engine.providers.fake import FakeChatModel, FakeEmbedder
 from engine.registry import load_registry
+from engine.retrieval import StoreRetriever
 from engine.sandbox.pool import JavaScriptSandbox
 from engine.spec import NodeResult, NodeSpec, NodeType, Param
+from engine.vectors import EmbeddedStore, MemoryIndex
 from tests.conformance.samples import CREDENTIAL, STATE, sample_inputs
-from tests.engine.node_world import MemoryCredentials, MemoryFlows, NodeWorld
+from tests.engine.node_world import MemoryCredentials, MemoryFlows, MemoryStores, NodeWorld
 from tests.engine.web_server import web_server
 
 TYPES = sorted(load_registry(), key=lambda node_type: node_type.spec.name)
@@ -65,6 +67,7 @@ class AnySecret(dict[str, str]):
 @pytest.fixture
 async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.components["fakeChat"] = model = FakeChatModel()
+    nodes.documents = MemoryStores({"1:Papers": StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()))})
     nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
     nodes.components["executeFlowAgentflow"] = "what the flow answers"
     async with web_server() as server, JavaScriptSandbox() as nodes.sandbox:

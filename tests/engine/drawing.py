@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -78,7 +79,7 @@ class Board:
         drawn = set(self.types.values()) - CLASSIC_TYPES.keys()
         return Registry(
             [
-                *(node_type for node_type in load_registry() if node_type.spec.name in drawn),
+                *(node_type for node_type in built_in() if node_type.spec.name in drawn),
                 *(
                     NodeType(NodeSpec(name, name, 1, "Tools", role="component"), gives(value=value))
                     for name, value in self.components.items()
@@ -170,6 +171,11 @@ class Board:
         more = self.data.get(node_id, {})
         inner = {"id": node_id, "label": node_id, **data, **policy, **more}
         return {"id": node_id, "type": kind, **parent, "data": inner}
+
+
+@cache
+def built_in() -> Registry:
+    return load_registry()
 
 
 def read(picture: str) -> tuple[list[tuple[tuple[str, str], str]], dict[str, list[str]]]:

@@ -12,7 +12,7 @@ from engine.context import CalledFlow, InnerRun, NodeContext, NoSandbox, Previou
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.kept import Kept
-from engine.providers.base import Message
+from engine.providers.base import Message, Retriever
 from engine.spec import NodeResult
 from engine.vectors import MemoryIndex, Shelf
 
@@ -107,6 +107,18 @@ class MemoryFlows:
 
 
 @dataclass
+class MemoryStores:
+    """Document stores, by `<id>:<name>`."""
+
+    kept: dict[str, Retriever] = field(default_factory=dict)
+
+    async def open(self, reference: str) -> Retriever:
+        if reference not in self.kept:
+            raise NodeInputError(f"There is no document store {reference!r} in this workspace.")
+        return self.kept[reference]
+
+
+@dataclass
 class ScriptedInner:
     """Inner runs that end as they are told to: the given ones in order, then with the text "inner"."""
 
@@ -143,6 +155,7 @@ class NodeWorld:
     seen: Seen = field(default_factory=Seen)
     flows: MemoryFlows = field(default_factory=MemoryFlows)
     inner: ScriptedInner = field(default_factory=ScriptedInner)
+    documents: MemoryStores = field(default_factory=MemoryStores)
     previous: PreviousRun | None = None
     vectors: MemoryTables = field(default_factory=MemoryTables)
     records: MemoryRecords = field(default_factory=MemoryRecords)
@@ -162,6 +175,7 @@ class NodeWorld:
             self.clock,
             Random(7),
             flows=self.flows,
+            documents=self.documents,
             previous=self._previous,
             vectors=self.vectors,
             records=self.records,

@@ -182,7 +182,7 @@ async def test_the_answer_alone_joins_the_run(nodes: NodeWorld) -> None:
     ("inputs", "told"),
     [
         ({"agentModel": ""}, "Model is required"),
-        ({"agentKnowledgeDocumentStores": [{"documentStore": "1:x"}]}, "document stores, which are not available"),
+        ({"agentKnowledgeDocumentStores": [{"documentStore": "1:x"}]}, "no document store '1:x'"),
         ({"agentToolsBuiltInOpenAI": '["web_search_preview"]'}, "OpenAI's built-in tools, which are not available"),
         ({"agentTools": [{"agentSelectedTool": "ghost"}]}, "'ghost' is not installed"),
         ({"agentTools": [{"agentSelectedTool": "fakeChat"}]}, "connected as a tool is none"),

@@ -36,7 +36,8 @@ class WebServer:
         self.received.append(Received(request.method, request.path, dict(request.query), headers, body))
         status, text = self.answers.popleft() if self.answers else (200, "{}")
         place = {"Location": text} if 300 <= status < 400 else {}
-        return web.Response(status=status, text=text, headers=place)
+        kind = "text/html" if text.startswith("<html") else "text/plain"
+        return web.Response(status=status, text=text, headers=place, content_type=kind)
 
 
 @asynccontextmanager

@@ -1,0 +1,35 @@
+"""Web pages that lead to each other."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+from bs4 import BeautifulSoup
+from yarl import URL
+
+LOCATION = re.compile(r"<loc>\s*([^<\s]+)\s*</loc>")
+
+
+def site_links(url: URL, page: str) -> list[URL]:
+    """Where a page leads to on its own host and port, each once, without fragments. May take long: use a thread."""
+    tags = BeautifulSoup(page, "html.parser").find_all("a", href=True)
+    return _on_site(url, (str(tag["href"]) for tag in tags))
+
+
+def sitemap_links(url: URL, sitemap: str) -> list[URL]:
+    """The pages that a sitemap names, those of its own host and port."""
+    return _on_site(url, (html.unescape(found) for found in LOCATION.findall(sitemap)))
+
+
+def _on_site(url: URL, links: Iterable[str]) -> list[URL]:
+    found: dict[URL, None] = {}
+    for text in links:
+        try:
+            link = url.join(URL(text)).with_fragment(None)
+        except ValueError:
+            continue
+        if link.scheme in ("http", "https") and (link.host, link.port) == (url.host, url.port):
+            found[link] = None
+    return list(found)
