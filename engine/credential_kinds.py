@@ -44,6 +44,7 @@ def _login(name: str, label: str, user: str, password: str) -> CredentialKind:
 
 
 MODELS = (
+    _key("AlibabaApi", "alibabaApiKey", "Alibaba"),
     _key("anthropicApi", "anthropicApiKey", "Anthropic"),
     CredentialKind(
         "azureOpenAIApi",
@@ -80,6 +81,7 @@ MODELS = (
     _key("groqApi", "groqApiKey", "Groq"),
     _key("huggingFaceApi", "huggingFaceApiKey", "Hugging Face"),
     _key("jinaAIApi", "jinaAIAPIKey", "Jina AI"),
+    _key("litellmApi", "litellmApiKey", "LiteLLM"),
     _key("localAIApi", "localAIApiKey", "LocalAI"),
     _key("mistralAIApi", "mistralAIAPIKey", "Mistral AI"),
     _key("nvidiaNIMApi", "nvidiaNIMApiKey", "NVIDIA NIM"),
@@ -125,8 +127,18 @@ WEB = (
     ),
     _key("figmaApi", "accessToken", "Figma", "Access Token"),
     _key("fireCrawlApi", "firecrawlApiToken", "FireCrawl", "API Token"),
+    CredentialKind(
+        "gmailOAuth2",
+        "Gmail",
+        (
+            _text("clientId", "Client ID", optional=True),
+            _secret("clientSecret", "Client Secret", optional=True),
+            _secret("access_token", "Access Token"),
+        ),
+    ),
     _key("githubApi", "accessToken", "GitHub", "Access Token"),
     CredentialKind("jiraApi", "Jira", (_text("username", "User"), _secret("accessToken", "Access Token"))),
+    _key("openAPIAuth", "openAPIToken", "OpenAPI", "Token"),
     _key("notionApi", "notionApiKey", "Notion", "Integration Token"),
     CredentialKind("slackApi", "Slack", (_secret("botToken", "Bot Token"), _text("teamId", "Team ID"))),
     _key("spiderApi", "spiderApiKey", "Spider"),
