@@ -68,7 +68,7 @@ def _load(flow_id: UUID) -> FlowRecord | None:
         digest=flow.version.digest,
         start_input_type=facts.start_input_type,
         is_streamable=(
-            (flow.kind in ALWAYS_STREAMABLE or facts.is_streamable) and not _is_post_processed(chatbot_config)
+            (flow.kind in ALWAYS_STREAMABLE or facts.is_streamable) and not is_post_processed(chatbot_config)
         ),
     )
 
@@ -88,8 +88,8 @@ def _config(text: str) -> Mapping[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _is_post_processed(chatbot_config: Mapping[str, Any]) -> bool:
-    """What rewrites the finished answer needs it whole."""
+def is_post_processed(chatbot_config: Mapping[str, Any]) -> bool:
+    """Whether a function rewrites the finished answer; it needs it whole."""
     post_processing = chatbot_config.get("postProcessing")
     return isinstance(post_processing, dict) and post_processing.get("enabled") in (True, "true")
 

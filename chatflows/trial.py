@@ -20,6 +20,7 @@ from engine.flow import parse_flow
 from engine.providers.base import Message
 from engine.registry import load_registry
 from engine.runner import run_flow
+from engine.sandbox.pool import JavaScriptSandbox
 from forjinn.core.errors import AppError
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials, open_http
@@ -68,12 +69,13 @@ async def try_flow(
     The server at `model_url` may be called wherever it is. Raises FlowError if the graph cannot run.
     """
     chat_id = str(uuid4())
-    async with open_http(model_url) as http:
+    async with open_http(model_url) as http, JavaScriptSandbox() as sandbox:
         world = World(
             http=http,
             history=NoHistory(),
             credentials=WorkspaceCredentials(workspace_id or uuid4()),
             clock=SystemClock(),
+            sandbox=sandbox,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables=await sync_to_async(variable_values)(workspace_id) if workspace_id else {},
         )

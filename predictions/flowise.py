@@ -167,7 +167,17 @@ class FrameRenderer:
             yield from self._token(text[said:])
 
     def _metadata(self, output: Fields) -> dict[str, Any]:
-        keys = ("chatId", "chatMessageId", "question", "sessionId", "memoryType", "executionId", "warnings", "action")
+        keys = (
+            "chatId",
+            "chatMessageId",
+            "question",
+            "sessionId",
+            "memoryType",
+            "flowVariables",
+            "executionId",
+            "warnings",
+            "action",
+        )
         return {**self._ids, **{key: output[key] for key in keys if key in output}}
 
 

@@ -116,6 +116,7 @@ ANSWER: Schema = {
         "sessionId": TEXT,
         "executionId": TEXT,
         "memoryType": TEXT,
+        "flowVariables": {"type": "object", "description": "What the flow's Set Variable nodes show."},
         "isStreamValid": {"type": "boolean"},
         "usedTools": {"type": "array", "items": {"type": "object"}},
         "sourceDocuments": {"type": "array", "items": {"type": "object"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -77,6 +78,16 @@ class Recorder:
     def warn(self, warnings: Sequence[str]) -> None:
         """Tell the caller, beside the answer, what was not done as asked."""
         self._warnings += warnings
+
+    @property
+    def answer(self) -> RunFinished | None:
+        """What the run ended with, if it has come to its end."""
+        return self._ending if isinstance(self._ending, RunFinished) else None
+
+    def rewrite(self, text: str) -> None:
+        """Put another text in the answer's place."""
+        assert self.answer is not None, "only an answer can be rewritten"
+        self._ending = replace(self.answer, text=text, json=None)
 
     def fail(self, error: str, code: str) -> None:
         """End the run with an error of ours, not the engine's."""
@@ -172,6 +183,8 @@ class Recorder:
             output["usedTools"] = used
         if isinstance(ending, RunFinished) and ending.sources:
             output["sourceDocuments"] = list(ending.sources)
+        if isinstance(ending, RunFinished) and ending.flow_variables:
+            output["flowVariables"] = ending.flow_variables
         output |= of_all_steps(self._steps)
         if isinstance(ending, RunPaused):
             output["action"] = ending.action

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import DatabaseError
 
 from chatflows.records import afind_flow
-from engine.context import CalledFlow, PreviousRun, RunRequest, World
+from engine.context import CalledFlow, PreviousRun, RunRequest, Sandbox, World
 from engine.errors import EngineError, NodeInputError
 from engine.events import Event
 from engine.flow import Flow, parse_flow
@@ -27,6 +28,7 @@ from engine.runner import Commands, Limits, Resume, run_flow
 from engine.vectors import Shelf
 from predictions.checkpoints import Checkpoint
 from predictions.pool import DatabaseAway, patiently
+from predictions.post_processing import post_processed, post_processor
 from predictions.recorder import Recorder
 from predictions.store import ClaimedRun, Outcome, Store
 from predictions.stream import EventPublisher
@@ -83,10 +85,13 @@ class Flows:
 class RunHost:
     """The runs of one worker process. `stop(id)` reaches a run that lives here; others ignore it."""
 
-    def __init__(self, *, store: Store, publisher: EventPublisher, http: HttpClient, registry: Registry) -> None:
+    def __init__(
+        self, *, store: Store, publisher: EventPublisher, http: HttpClient, sandbox: Sandbox, registry: Registry
+    ) -> None:
         self._store = store
         self._publisher = publisher
         self._http = http
+        self._sandbox = sandbox
         self._registry = registry
         self._flows = Flows(store)
         self._clock = SystemClock()
@@ -141,6 +146,7 @@ class RunHost:
             async for event in events:
                 recorder.observe(event)
                 log.append(event)
+            await self._post_process(run, recorder, world)
         except EngineError as exc:
             recorder.fail(exc.message, exc.code)
         except (DatabaseAway, LookupError) as exc:
@@ -153,6 +159,19 @@ class RunHost:
         outcome = recorder.outcome()
         if await self._settle(outcome):
             await log.close(settled_event(outcome))
+
+    async def _post_process(self, run: ClaimedRun, recorder: Recorder, world: World) -> None:
+        if recorder.answer is None:
+            return
+        try:
+            code = post_processor(await afind_flow(run.chatflow_id))
+            if "$vars" in code and not world.variables:
+                world = replace(world, variables=await sync_to_async(variable_values)(run.workspace_id))
+        except DatabaseError as exc:
+            logger.warning("post-processing left out", extra={"execution_id": run.id, "error": str(exc)})
+            return
+        if code and (text := await post_processed(code, recorder.answer, run, world)) is not None:
+            recorder.rewrite(text)
 
     async def _settle(self, outcome: Outcome) -> bool:
         try:
@@ -185,6 +204,7 @@ class RunHost:
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables={**stored, **given},
             flows=Neighbours(self, run),
+            sandbox=self._sandbox,
             previous=lambda: self._previous(run),
             vectors=WorkspaceVectors(self._store.pool, run.workspace_id),
             records=WorkspaceRecords(self._store.pool, run.workspace_id),

@@ -24,6 +24,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from engine.registry import load_registry
+from engine.sandbox.pool import JavaScriptSandbox
 from forjinn.core.records import listen
 from predictions.commands import read_commands, stopped_of
 from predictions.dispatch import QUEUE
@@ -95,7 +96,11 @@ class HostProcess:
             publisher = EventPublisher(redis, retention_s=settings.STREAM_RETENTION_S)
             stack.push_async_callback(publisher.stop)
             store = Store(pool, worker=worker_id)
-            host = self._host = RunHost(store=store, publisher=publisher, http=http, registry=load_registry())
+            sandbox = JavaScriptSandbox()
+            stack.push_async_callback(sandbox.close)
+            host = self._host = RunHost(
+                store=store, publisher=publisher, http=http, sandbox=sandbox, registry=load_registry()
+            )
             reaper = Reaper(pool=pool, redis=redis)
             stack.push_async_callback(reaper.stop)
             for coroutine in (read_commands(host.stop), self._look_for_stops(pool), listen()):
