@@ -112,6 +112,8 @@ def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
             return model
         case "file":
             return "data:text/plain;base64,aGVsbG8=,filename:hello.txt"
+        case "code" if param.name == "mcpServerConfig":
+            return {"url": nodes.mcp_url}
         case "Tool":
             return [text_tool("shout", "Shouts.", shout)]
         case "LLMNode" | "Supervisor":

@@ -18,6 +18,7 @@ from engine.sandbox.pool import JavaScriptSandbox
 from engine.spec import NodeResult, NodeSpec, NodeType, Param
 from engine.vectors import EmbeddedStore, MemoryIndex
 from tests.conformance.samples import CREDENTIAL, STATE, sample_inputs
+from tests.engine.mcp_server import mcp_server
 from tests.engine.node_world import MemoryCredentials, MemoryFlows, MemoryStores, NodeWorld
 from tests.engine.web_server import web_server
 
@@ -70,8 +71,8 @@ async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.documents = MemoryStores({"1:Papers": StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()))})
     nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
     nodes.components["executeFlowAgentflow"] = "what the flow answers"
-    async with web_server() as server, JavaScriptSandbox() as nodes.sandbox:
-        nodes.web_url = server.url
+    async with web_server() as server, mcp_server() as mcp, JavaScriptSandbox() as nodes.sandbox:
+        nodes.web_url, nodes.mcp_url = server.url, mcp.url
         yield model
 
 

@@ -163,6 +163,7 @@ class NodeWorld:
     kept: Kept = field(default_factory=Kept)
     sandbox: Sandbox = field(default_factory=NoSandbox)
     web_url: str = "http://127.0.0.1:1"  # what nodes that call one are to call
+    mcp_url: str = "http://127.0.0.1:1/mcp"
     components: dict[str, Any] = field(default_factory=dict)  # what `ctx.build` gives, by name
     built: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # what was built, with its inputs
 
