@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from chatflows.demo import FOLDER
 from chatflows.trial import with_models_at
-from tests.factories import graph_text, make_workspace
+from tests.factories import graph_text, make_chatflow, make_workspace
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
 from workspaces.services import create_credential
@@ -186,3 +186,33 @@ def test_embedding_models_are_replaced_only_if_the_server_has_some() -> None:
     assert second["inputs"]["agentKnowledgeVSEmbeddings"] == [
         {"embeddingModel": "openAIEmbeddings", "embeddingModelConfig": {"basepath": "http://127.0.0.1:9/v1"}}
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_may_call_the_flows_of_the_workspace_that_is_named_and_no_others(tmp_path: Path) -> None:
+    called = make_chatflow(make_workspace("Callers"), flow_data=replying("from the other flow"))
+    foreign = make_chatflow(make_workspace("Strangers"), flow_data=replying("secret"))
+    calls = {
+        flow: {"name": "executeFlowAgentflow", "inputs": {"executeFlowSelectedFlow": str(flow.pk)}}
+        for flow in (called, foreign)
+    }
+    paths = {flow: tmp_path / f"{flow.pk}.json" for flow in calls}
+    for flow, call in calls.items():
+        paths[flow].write_text(begun_by_a_message(call))
+
+    out, _ = run(paths[called], question="Hello", workspace="Callers")
+
+    assert out.strip() == "from the other flow"
+    with pytest.raises(CommandError, match=f"no flow '{foreign.pk}' in this workspace"):
+        run(paths[foreign], question="Hello", workspace="Callers")
+    with pytest.raises(CommandError, match="save both flows in one workspace"):
+        run(paths[called], question="Hello")
+
+
+def replying(text: str) -> str:
+    return begun_by_a_message({"name": "directReplyAgentflow", "inputs": {"directReplyMessage": text}})
+
+
+def begun_by_a_message(step: dict[str, Any]) -> str:
+    start = {"id": "start_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}
+    return graph_text(start, {"id": "step_0", **step}, edges=[{"source": "start_0", "target": "step_0"}])
