@@ -62,19 +62,12 @@ async def workspace_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     return NodeResult(value=text_tool(name, f"The {name}.", call))
 
 
-async def function(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """Stands in for a function that brings a text."""
-    returned = await ctx.world.sandbox.run(inputs["javascriptFunction"], variables={}, http=ctx.world.http)
-    return NodeResult(value=returned.value)
-
-
 def registry() -> Registry:
     stand_ins = {
         "pinecone": find,
         "faiss": find,
         "openAIEmbeddings": find,
         "customTool": workspace_tool,
-        "customFunction": function,
     }
     real = [node_type for node_type in load_registry() if node_type.spec.name not in stand_ins]
     return Registry([*real, *(NodeType(NodeSpec(n, n, 1, "", role="component"), run) for n, run in stand_ins.items())])
