@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ class Received:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
-    body: Any  # parsed JSON; None if there was none
+    body: Any  # parsed JSON, by lines a list; None if there was none
 
 
 @dataclass
@@ -32,12 +33,20 @@ class WebServer:
 
     async def answer(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        body = await request.json() if request.body_exists else None
+        body = await _read(request)
         self.received.append(Received(request.method, request.path, dict(request.query), headers, body))
         status, text = self.answers.popleft() if self.answers else (200, "{}")
         place = {"Location": text} if 300 <= status < 400 else {}
         kind = "text/html" if text.startswith("<html") else "text/plain"
         return web.Response(status=status, text=text, headers=place, content_type=kind)
+
+
+async def _read(request: web.Request) -> Any:
+    if not request.body_exists:
+        return None
+    if request.content_type == "application/x-ndjson":
+        return [json.loads(line) for line in (await request.text()).splitlines()]
+    return await request.json()
 
 
 @asynccontextmanager
