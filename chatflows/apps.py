@@ -7,5 +7,5 @@ class ChatflowsConfig(AppConfig):
     name = "chatflows"
 
     def ready(self) -> None:
-        # Registers what watches the model.
-        from chatflows import records  # noqa: F401
+        # Registers what watches the models.
+        from chatflows import records, vectors  # noqa: F401

@@ -1,6 +1,8 @@
 """Documents and their embeddings, of all workspaces; and what record managers remember of other stores.
 
-Without the extension `vector` there is no table for embeddings, and everything else works: nodes that need it say so.
+No model knows these tables, so no foreign key may lead out of them: Django could not empty the tables it leads to
+(`chatflows/vectors.py` empties them with their workspace). Without the extension `vector` there is no table for embeddings, and everything
+else works: nodes that need it say so.
 """
 
 from django.db import migrations
@@ -11,7 +13,7 @@ IS_CREATED = "SELECT 1 FROM pg_extension WHERE extname = 'vector'"
 # The dimension is not fixed: collections are made by different models.
 VECTORS = """
 CREATE TABLE chatflows_vector (
-    workspace_id uuid NOT NULL REFERENCES workspaces_workspace (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    workspace_id uuid NOT NULL,
     collection text NOT NULL,
     id text NOT NULL,
     content text NOT NULL,
@@ -22,7 +24,7 @@ CREATE TABLE chatflows_vector (
 """
 RECORDS = """
 CREATE TABLE chatflows_vectorrecord (
-    workspace_id uuid NOT NULL REFERENCES workspaces_workspace (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    workspace_id uuid NOT NULL,
     namespace text NOT NULL,
     id text NOT NULL,
     source text NOT NULL,
