@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from engine.documents import FunctionSource
 from engine.memories import Memory
 from engine.nodes.chains import Chain
 from engine.nodes.engines import EngineTool
+from engine.nodes.prompt_routing import Part
 from engine.parsers import list_parser
 from engine.plan import with_defaults
 from engine.prompts import Prompt
@@ -31,12 +31,12 @@ async def one_document() -> list[Document]:
 
 
 STATE = {"text": "what a variable of this name holds"}
-OPENAPI = "data:application/yaml;base64," + b64encode(
-    b'{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/x": {"get": {}}}}'
-).decode()
-OPENAPI = "data:application/yaml;base64," + b64encode(
-    b'{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/x": {"get": {}}}}'
-).decode()
+OPENAPI = (
+    "data:application/yaml;base64,"
+    + b64encode(
+        b'{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/x": {"get": {}}}}'
+    ).decode()
+)
 DOCUMENTS = FunctionSource("documents", one_document)
 # What cannot be guessed from a spec: the least that makes sense.
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -52,8 +52,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "iterationAgentflow": {"iterationInput": '["one", "two"]'},
     "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
     "openAPIToolkit": {"yamlFile": OPENAPI},
-    "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
-    "openAPIToolkit": {"yamlFile": OPENAPI},
+    "openApiChain": {"yamlFile": OPENAPI, "yamlLink": ""},
     "toolAgentflow": {
         "toolAgentflowSelectedTool": "shout",
         "toolInputArgs": [{"inputArgName": "input", "inputArgValue": "hey"}],
@@ -112,6 +111,10 @@ def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
             return model
         case "file":
             return "data:text/plain;base64,aGVsbG8=,filename:hello.txt"
+        case "string" if param.name == "apiDocs":
+            return f'{{"url": "{nodes.web_url}/all", "data": {{}}}}'
+        case "PromptRetriever":
+            return [Part("poet", "Poems.", "You are a poet.")]
         case "code" if param.name == "mcpServerConfig":
             return {"url": nodes.mcp_url}
         case "Tool":
