@@ -178,7 +178,7 @@ def _markdown(inputs: Inputs, prepare: Callable[[str], str]) -> NodeResult:
     level = values.text(inputs, "splitByHeaders", "disabled")
     if level not in ("h1", "h2", "h3", "h4", "h5", "h6"):
         return _result(inputs, "MarkdownTextSplitter", prepare=prepare)
-    headings = rf"(?m)^(?=#{{1,{level[1]}}} )"
+    headings = rf"(?m:^)(?=#{{1,{level[1]}}} )"  # flags in front would not be where the splitter puts this
     separators = [headings, r"\n\n", r"\n", " ", ""]
     return _result(
         inputs, "RecursiveCharacterTextSplitter", prepare=prepare, separators=separators, is_separator_regex=True
