@@ -146,10 +146,18 @@ class Ledger:
         if node.id == state.paused_at:
             state.paused_at, state.kept, self._running.answer = "", None, None
         if result.jump_to is not None:
-            self._jump(node.id, result.jump_to)
-            return
+            state.jumps[node.id] = state.jumps.get(node.id, 0) + 1
+            state.last_loop = node.id
+            state.waiting_jumps.append(result.jump_to)
+        else:
+            self._unlock(node.id, choice)
+        if state.waiting_jumps:
+            self._jump()
+
+    def _unlock(self, node_id: str, choice: scheduler.Choice) -> None:
+        state = self._state
         needs = all if self._plan.endings else any
-        unlocked = scheduler.complete(self._plan.graph, state.decisions, node.id, choice, needs=needs)
+        unlocked = scheduler.complete(self._plan.graph, state.decisions, node_id, choice, needs=needs)
         state.queue.extend(unlocked.ready)
         if self._plan.ranks and unlocked.ready:
             ready = sorted(state.queue, key=self._plan.ranks.__getitem__)
@@ -158,12 +166,14 @@ class Ledger:
         for skipped in unlocked.skipped:
             self._feed.put(NodeSkipped, skipped, self._plan.steps[skipped].node.label)
 
-    def _jump(self, loop: str, target: str) -> None:
-        state = self._state
-        state.jumps[loop] = state.jumps.get(loop, 0) + 1
-        state.last_loop = loop
-        scheduler.jump(self._plan.graph, state.decisions, target)
-        state.queue.append(target)
+    def _jump(self) -> None:
+        """Go back where nothing of the pass that ends is left to run. Loops that wait to go behind there go with it."""
+        state, graph = self._state, self._plan.graph
+        while (target := scheduler.due(graph, state.waiting_jumps, state.queue)) is not None:
+            behind = graph.descendants(target)
+            state.waiting_jumps = [other for other in state.waiting_jumps if other not in behind]
+            scheduler.jump(graph, state.decisions, target)
+            state.queue.append(target)
 
     def _emit_finished(self, turn: Turn, outcome: Outcome, output: Mapping[str, Any], status: Status) -> None:
         node = turn.step.node

@@ -9,7 +9,7 @@ D. Roller, "Production Workflow", 2000.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Collection, Iterable, MutableMapping
 from dataclasses import dataclass
 
 from engine.graph import Edge, Graph
@@ -63,6 +63,14 @@ def complete(
             decisions[index] = False
         frontier.extend(graph.targets[current])
     return Unlocked(tuple(ready), tuple(skipped))
+
+
+def due(graph: Graph, waiting: Iterable[str], queue: Collection[str]) -> str | None:
+    """The first target that a loop waits to go back to, and behind which nothing is left to run.
+
+    So a pass is over before the next one begins: what one pass left behind would else be taken for the other's.
+    """
+    return next((target for target in waiting if graph.descendants(target).isdisjoint(queue)), None)
 
 
 def jump(graph: Graph, decisions: Decisions, target: str) -> None:

@@ -27,6 +27,7 @@ class RunState:
     runs: dict[str, int] = field(default_factory=dict)  # how often each node ran
     jumps: dict[str, int] = field(default_factory=dict)  # how often each loop node jumped back
     last_loop: str = ""  # the loop node that jumped last
+    waiting_jumps: list[str] = field(default_factory=list)  # targets of loops that wait for the end of their pass
     is_forgetful: bool = False  # the stored conversation is not to be seen
     usage: Usage = field(default_factory=Usage)
     executions: int = 0  # of nodes, those of inner runs included
@@ -47,6 +48,7 @@ PLAIN = (
     "runs",
     "jumps",
     "last_loop",
+    "waiting_jumps",
     "is_forgetful",
     "executions",
     "paused_at",

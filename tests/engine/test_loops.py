@@ -73,6 +73,33 @@ async def test_what_the_loop_does_not_reach_is_not_run_again(board: Board) -> No
     assert ran(events).count("other") == ran(events).count("end") == 1
 
 
+async def test_a_pass_is_over_before_the_next_one_begins(board: Board) -> None:
+    board.does["loop"] = loops("top", times=1)
+
+    events = await board.run("""
+        start -> top
+        top -> loop
+        top -> left -> join
+        top -> right -> slow -> join
+    """)
+
+    pass_ = ["top", "loop", "left", "right", "slow", "join"]
+    assert ran(events) == ["start", *pass_, *pass_]
+
+
+async def test_loops_that_go_back_at_once_begin_one_pass_together(board: Board) -> None:
+    board.does |= {"one": loops("top", times=1), "two": loops("top", times=1), "three": loops("body", times=1)}
+
+    events = await board.run("""
+        start -> top
+        top -> one
+        top -> two
+        top -> body -> three
+    """)
+
+    assert ran(events) == ["start", *["top", "one", "two", "body", "three"] * 2]
+
+
 async def test_nested_loops_go_round_each_by_its_own_count(board: Board) -> None:
     async def inner(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         return NodeResult(taken=frozenset({0 if ctx.runs % 2 == 0 else 1}))
