@@ -19,6 +19,7 @@ from engine.providers.base import Message
 from engine.providers.fake import FakeChatModel
 from engine.registry import Registry, load_registry
 from engine.runner import run_flow
+from engine.sandbox.pool import JavaScriptSandbox
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType
 
 RUNS = 2000
@@ -135,6 +136,17 @@ async def measure(
     return median(rounds)
 
 
+async def measure_sandbox(calls: int = 200) -> tuple[float, float]:
+    """Milliseconds of a function's first call, in a process that has to start, and of a later one."""
+    async with JavaScriptSandbox() as sandbox, HttpClient() as http:
+        took = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            await sandbox.run("return $n.map((x) => x + 1)", variables={"$n": [1, 2, 3]}, http=http)
+            took.append((time.perf_counter() - start) * 1e3)
+    return took[0], median(took[1:])
+
+
 FLOWS: tuple[tuple[str, Callable[[], Flow], int, bool], ...] = (
     ("classic chain of 3 nodes", classic_chain, 3, False),
     ("classic chain of 3 nodes, streamed", classic_chain, 3, True),
@@ -156,6 +168,9 @@ async def main() -> None:
         print(f"engine, {count} nodes that do nothing, per node: {cost / count:.1f} µs")
     cost = await measure(classic_chain("benchTalker"), world, registry, is_streaming=True, runs=10 * ROUNDS)
     print(f"engine, a streamed token, from provider to event: {cost / TOKENS:.1f} µs")
+    first, later = await measure_sandbox()
+    print(f"sandbox, a function's first call: {first:.0f} ms")
+    print(f"sandbox, a function's next call: {later:.1f} ms")
 
 
 if __name__ == "__main__":
