@@ -75,8 +75,7 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
     stoppedDate = serializers.DateTimeField(allow_null=True)
 
     def to_representation(self, run: Execution) -> dict[str, Any]:
-        # A run that went on after a pause tells its trace anew: the node that waited stands in it once.
-        trace = (run.output or {}).get("agentFlowExecutedData") or [node_run.entry for node_run in run.node_runs.all()]
+        trace = (run.output or {}).get("agentFlowExecutedData") or _trace(run)
         return {
             "id": str(run.id),
             "state": WIRE_STATES[run.state],
@@ -100,3 +99,9 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
             "startedDate": iso_millis(run.started_at),
             "stoppedDate": iso_millis(run.finished_at),
         }
+
+
+def _trace(run: Execution) -> list[Any]:
+    """The entries of the run's nodes. A node that waited and went on stands in them once, as it ended."""
+    entries = [node_run.entry for node_run in run.node_runs.all()]
+    return [entry for entry in entries[:-1] if entry.get("status") != "STOPPED"] + entries[-1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -102,6 +103,22 @@ def test_a_person_lets_the_tools_run_by_the_label_of_a_button(
     assert body["text"] == "It is 42."
     assert body["usedTools"] == [{"tool": "calculator", "toolInput": {"input": "6 * 7"}, "toolOutput": "42"}]
     assert body["memoryType"] == "Agent Memory"
+
+
+def test_an_agent_that_waited_stands_in_the_trace_once(holder: Caller, careful: str, model: ScriptedModel) -> None:
+    model.script(Reply(tool_calls=[CALL]), "May I calculate?", "It is 42.")
+    asked = holder.answer(careful, "6 times 7?", chatId="c")
+
+    waiting = traced(holder, asked)
+    ended = traced(holder, holder.answer(careful, "Yes", chatId="c", action=asked["action"]))
+
+    assert waiting == [("seqStart_0", "FINISHED"), ("seqAgent_0", "STOPPED")]
+    assert ended == [("seqStart_0", "FINISHED"), ("seqAgent_0", "FINISHED"), ("seqEnd_0", "FINISHED")]
+
+
+def traced(holder: Caller, answer: dict[str, Any]) -> list[tuple[str, str]]:
+    run = holder.http.get(f"/executions/{answer['executionId']}").json()
+    return [(entry["nodeId"], entry["status"]) for entry in json.loads(run["executionData"])]
 
 
 def test_what_a_person_refuses_does_not_run(holder: Caller, careful: str, model: ScriptedModel) -> None:
