@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from yarl import URL
 
@@ -44,12 +44,12 @@ Address = IPv4Address | IPv6Address
 class Allowance:
     """One entry of an administrator's list: a network, or a host's name; with a port, on that port alone."""
 
-    network: str = ""
+    network: IPv4Network | IPv6Network | None = None
     name: str = ""
     port: int | None = None
 
     def covers_address(self, address: Address, port: int) -> bool:
-        return bool(self.network) and self.port in (None, port) and address in ip_network(self.network)
+        return self.network is not None and self.port in (None, port) and address in self.network
 
     def covers_name(self, name: str, port: int) -> bool:
         return self.name == name and bool(name) and self.port in (None, port)
@@ -149,7 +149,7 @@ def read_address(host: str) -> Address | None:
 def read_allowance(entry: str) -> Allowance:
     """An entry such as `10.0.0.0/8`, `localhost`, `models.internal:8080` or `[::1]:8080`. Raises ValueError."""
     try:
-        return Allowance(network=str(ip_network(entry, strict=False)))
+        return Allowance(network=ip_network(entry, strict=False))
     except ValueError:
         pass
     try:
@@ -162,7 +162,7 @@ def read_allowance(entry: str) -> Allowance:
     if not is_entry:
         raise ValueError(f"{entry!r} is no host, host:port or network.")
     if literal is not None:
-        return Allowance(network=str(ip_network(str(literal))), port=url.explicit_port)
+        return Allowance(network=ip_network(str(literal)), port=url.explicit_port)
     return Allowance(name=host, port=url.explicit_port)
 
 
