@@ -134,7 +134,7 @@ def test_a_csv_agent_works_figures_out_of_its_file(model: ScriptedModel, tmp_pat
     call = {"function": "max", "column": "pop"}
     model.script(Reply(tool_calls=[("aggregate", call)]), "173 thousand.")
 
-    answer, told = run(str(tmp_path / "CSV Agent"), model, "How many live in the largest city?")
+    answer, _ = run(str(tmp_path / "CSV Agent"), model, "How many live in the largest city?")
 
     assert answer == "173 thousand."
     assert "173.0" in json.dumps(model.requests[1].body)
