@@ -6,6 +6,7 @@ EngineError
 ├── RunLimitExceeded: a bound on the whole run was reached
 └── NodeError(node_id, node_label): one node failed; ends the run unless its policy says otherwise
     ├── NodeInputError: its inputs are missing or do not fit
+    │   └── LeftOut(name): exports leave this input out, so whoever imports the flow gives it anew
     ├── NodeTimeout
     └── ProviderError(retryable, status): a vendor refused, or never answered
 
@@ -69,6 +70,14 @@ class NodeInputError(NodeError):
     """An input is missing or malformed; running again with the same input fails again."""
 
     code = "node_input"
+
+
+class LeftOut(NodeInputError):
+    """An input is missing that exported flows do not carry: the flow is whole, and only to be filled in."""
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class NodeTimeout(NodeError):

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from engine.checks.problem import Problem
-from engine.errors import NodeInputError
+from engine.errors import LeftOut, NodeInputError
 from engine.flow import Drawing, Node
 from engine.graph import Graph
 from engine.registry import Registry
@@ -118,6 +118,8 @@ def _check(place: Place, registry: Registry) -> Iterator[Problem]:
     if node_type.check is not None:
         try:
             node_type.check(place.inputs)
+        except LeftOut as exc:
+            yield place.problem(exc.message, field=exc.name, severity="warning", code="needs_value", subject=exc.name)
         except NodeInputError as exc:
             yield place.problem(exc.message)
 
@@ -169,8 +171,11 @@ def _empty(place: Place, spec: NodeSpec) -> Iterator[Problem]:
                 subject=param.name,
             )
             continue
-        fix = f"connect a node to its {param.name!r}" if param.is_anchor else f"fill in {label}"
-        yield place.problem(f"{label} is missing", fix, field=param.name)
+        if param.is_anchor:
+            yield place.problem(f"{label} is missing", f"connect a node to its {param.name!r}", field=param.name)
+        else:
+            missing = {"code": "needs_value", "subject": param.name}
+            yield place.problem(f"{label} is missing", f"fill in {label}", field=param.name, **missing)
 
 
 def _choices(place: Place, params: tuple[Param, ...], inputs: Mapping[str, Any], path: str) -> Iterator[Problem]:

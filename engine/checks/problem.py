@@ -10,7 +10,7 @@ Code = Literal[
     "broken",  # it cannot run as it is drawn or filled in
     "missing_type",  # it needs a node type that is not here
     "needs_credential",
-    "needs_value",  # a file or a password, which exports leave out
+    "needs_value",  # an input is empty: a warning if exports leave such out, as they do with files and passwords
     "needs_extra",  # it needs an optional dependency
     "doubtful",  # it runs, though perhaps not as its author meant
 ]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from engine.checks import Problem, check_flow
-from engine.errors import NodeInputError
+from engine.errors import LeftOut, NodeInputError
 from engine.registry import Registry, load_registry
 from engine.spec import Extra, Inputs, NodeSpec, NodeType, Param
 from tests.engine.drawing import echoes
@@ -22,6 +22,8 @@ Node = dict[str, Any]
 def refuse_odd(inputs: Inputs) -> None:
     if inputs.get("text") == "odd":
         raise NodeInputError("odd texts cannot be had here")
+    if inputs.get("text") == "elsewhere":
+        raise LeftOut("the text stayed where it was", name="text")
 
 
 BOX = NodeSpec(
@@ -146,7 +148,7 @@ def test_every_unknown_type_is_told_and_the_rest_is_checked_too() -> None:
     assert [(p.code, p.node_id, p.subject, p.field) for p in problems] == [
         ("missing_type", "goneAgentflow_0", "goneAgentflow", ""),
         ("missing_type", "lostAgentflow_0", "lostAgentflow", ""),
-        ("broken", "boxAgentflow_0", "", "needed"),
+        ("needs_value", "boxAgentflow_0", "needed", "needed"),
     ]
     assert all(problem.fix and problem.severity == "error" for problem in problems)
 
@@ -204,6 +206,12 @@ def test_what_the_exported_node_hides_is_not_missing() -> None:
 
     assert check(start(), node("boxAgentflow_0", data=hidden, colour="red"), edges=None) == []
     assert only(check(start(), node("boxAgentflow_0", data=hidden, colour="blue"))).field == "needed"
+
+
+def test_what_a_type_knows_to_be_left_out_by_exports_is_only_told() -> None:
+    problem = only(check(start(), box(text="elsewhere")))
+
+    assert (problem.code, problem.severity, problem.subject) == ("needs_value", "warning", "text")
 
 
 def test_a_file_is_left_out_by_every_export_and_only_told() -> None:
