@@ -50,7 +50,7 @@ lock: setup  ## Bring the lock files up to pyproject.toml; ARGS="--upgrade" for 
 	$(COMPILE) $(ARGS) --group uv -o requirements-uv.lock
 	$(COMPILE) $(ARGS) pyproject.toml --extra anthropic --extra retrieval -o requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --extra anthropic --extra retrieval --extra embedded -o requirements-run.lock
-	$(COMPILE) $(ARGS) pyproject.toml --extra anthropic --extra retrieval --extra embedded --group dev -o requirements-test.lock
+	$(COMPILE) $(ARGS) pyproject.toml --extra anthropic --extra retrieval --extra vertex --extra embedded --group dev -o requirements-test.lock
 
 clean:  ## Remove .venv and caches; data in var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

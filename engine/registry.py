@@ -18,6 +18,7 @@ from engine.nodes import (
     agents,
     anthropic,
     api_chains,
+    bedrock,
     caches,
     called_flows,
     chains,
@@ -57,6 +58,7 @@ from engine.nodes import (
     tools,
     utilities,
     vector_stores,
+    vertex,
     web_loaders,
     web_tools,
 )
@@ -74,6 +76,7 @@ FAMILIES = (
     agents.NODES,
     anthropic.NODES,
     api_chains.NODES,
+    bedrock.NODES,
     caches.NODES,
     called_flows.NODES,
     chains.NODES,
@@ -113,6 +116,7 @@ FAMILIES = (
     tools.NODES,
     utilities.NODES,
     vector_stores.NODES,
+    vertex.NODES,
     web_loaders.NODES,
     web_tools.NODES,
 )

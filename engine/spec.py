@@ -73,7 +73,10 @@ class Extra:
 
     @property
     def is_installed(self) -> bool:
-        return find_spec(self.module) is not None
+        try:
+            return find_spec(self.module) is not None
+        except ModuleNotFoundError:  # not even the package around it
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,102 @@
+"""Models of clouds with a sign-in of their own: Google's Vertex AI and AWS Bedrock."""
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth import jwt
+
+from engine.errors import NodeError, NodeInputError, ProviderError
+from engine.nodes import bedrock, vertex
+from engine.providers.base import ChatModel, Message
+from tests.engine.node_world import MemoryCredentials, NodeWorld
+from tests.engine.web_server import web_server
+from tests.model_server import ScriptedModel
+
+HELLO = [Message("user", "hello")]
+TOKEN = json.dumps({"access_token": "token-1", "expires_in": 3600})
+
+
+@pytest.fixture(scope="module")
+def key_file() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return json.dumps({"client_email": "robot@project.iam", "private_key": pem, "private_key_id": "1"})
+
+
+async def vertex_model(nodes: NodeWorld, key_file: str, **inputs: Any) -> ChatModel:
+    nodes.credentials = MemoryCredentials({"c1": {"googleApplicationCredential": key_file, "projectID": "my-project"}})
+    model: ChatModel = (await vertex.run_chat(nodes.context(credential="c1"), inputs)).value
+    return model
+
+
+async def test_vertex_signs_in_once_an_hour(nodes: NodeWorld, model: ScriptedModel, key_file: str) -> None:
+    async with web_server((200, TOKEN), (200, TOKEN)) as sign_in:
+        chat = await vertex_model(nodes, key_file, baseUrl=model.root, tokenUrl=sign_in.url, maxOutputTokens="7")
+        answer = await chat.complete(HELLO)
+        await chat.complete(HELLO)
+        once = len(sign_in.received)
+        nodes.clock.seconds += 3600
+        await chat.complete(HELLO)
+
+    assert answer.text == "You said: hello"
+    assert (once, len(sign_in.received)) == (1, 2)
+    asked = model.requests[0]
+    assert asked.path == "/v1/projects/my-project/locations/us-central1/endpoints/openapi/chat/completions"
+    assert asked.headers["authorization"] == "Bearer token-1"
+    assert (asked.body["model"], asked.body["max_tokens"]) == ("google/gemini-2.0-flash", 7)
+
+
+async def test_vertex_proves_who_asks(nodes: NodeWorld, model: ScriptedModel, key_file: str) -> None:
+    async with web_server((200, TOKEN)) as sign_in:
+        await (await vertex_model(nodes, key_file, baseUrl=model.root, tokenUrl=sign_in.url)).complete(HELLO)
+
+    claims = jwt.decode(sign_in.received[0].body["assertion"], verify=False)
+    assert (claims["iss"], claims["aud"]) == ("robot@project.iam", sign_in.url)
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+async def test_a_refused_sign_in_is_told(nodes: NodeWorld, key_file: str) -> None:
+    async with web_server((400, '{"error": "invalid_grant"}')) as sign_in:
+        with pytest.raises(ProviderError, match="answered 400: invalid_grant"):
+            await (await vertex_model(nodes, key_file, tokenUrl=sign_in.url)).complete(HELLO)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("no json", "is no JSON"),
+        ("{}", "no key file"),
+        ('{"client_email": "x", "private_key": "y"}', "private key in the Google credential cannot be read"),
+    ],
+)
+async def test_a_key_file_that_is_none_is_refused(nodes: NodeWorld, key: str, told: str) -> None:
+    with pytest.raises(NodeInputError, match=told):
+        await (await vertex_model(nodes, key)).complete(HELLO)
+
+
+@pytest.mark.parametrize(("name", "region"), [("vertex", "evil.example/"), ("bedrock", "evil.example/")])
+async def test_a_region_cannot_become_another_host(nodes: NodeWorld, key_file: str, name: str, region: str) -> None:
+    keys = {"googleApplicationCredential": key_file, "projectID": "p", "awsKey": "k", "awsSecret": "s"}
+    nodes.credentials = MemoryCredentials({"c1": keys})
+    run = vertex.run_chat if name == "vertex" else bedrock.run_chat
+
+    with pytest.raises(NodeInputError, match="is no region"):
+        await run(nodes.context(credential="c1"), {"region": region})
+
+
+@pytest.mark.parametrize(("name", "kind"), [("vertex", "googleVertexAuth"), ("bedrock", "awsApi")])
+async def test_the_servers_own_account_never_serves_flows(nodes: NodeWorld, name: str, kind: str) -> None:
+    run = vertex.run_chat if name == "vertex" else bedrock.run_chat
+
+    with pytest.raises(NodeInputError, match=kind):
+        await run(nodes.context(), {})
+
+
+async def test_bedrock_names_the_package_that_it_lacks(nodes: NodeWorld) -> None:
+    nodes.credentials = MemoryCredentials({"c1": {"awsKey": "k", "awsSecret": "s"}})
+
+    with pytest.raises(NodeError, match=r"pip install 'forjinn\[bedrock\]'"):
+        await bedrock.run_chat(nodes.context(credential="c1"), {})
