@@ -110,14 +110,16 @@ def test_one_kind_of_credential_is_a_form(api: Api) -> None:
     }
 
 
-class TestSchema:
-    @pytest.fixture
-    def validator(self, nobody: Api) -> Draft202012Validator:
-        answer = nobody.get("/schema/workflow")
-        assert answer.status_code == 200
-        Draft202012Validator.check_schema(answer.json())
-        return Draft202012Validator(answer.json())
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    """Of the published schema, which takes over a second to check."""
+    answer = Api().get("/schema/workflow")
+    assert answer.status_code == 200
+    Draft202012Validator.check_schema(answer.json())
+    return Draft202012Validator(answer.json())
 
+
+class TestSchema:
     @pytest.mark.parametrize("path", sorted(FLOWS.glob("*.json")), ids=lambda path: path.stem)
     def test_published_templates_are_valid(self, validator: Draft202012Validator, path: Path) -> None:
         assert [error.message for error in validator.iter_errors(json.loads(path.read_text()))] == []
