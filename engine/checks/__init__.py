@@ -13,7 +13,7 @@ from engine.checks.problem import Problem
 from engine.checks.references import reference_problems
 from engine.checks.start import start_problems
 from engine.checks.wiring import label_problems, wiring_problems
-from engine.errors import FlowError
+from engine.errors import FlowError, LeftOut
 from engine.flow import parse_flow, read_drawing
 from engine.plan import plan_for
 from engine.registry import Registry
@@ -59,7 +59,8 @@ def _plan_problems(flow_data: str | bytes, registry: Registry) -> list[Problem]:
     try:
         plan_for(parse_flow(flow_data), registry)
     except FlowError as exc:
-        return [_broken(exc)]
+        # An input to be filled in has been told already, as no fault of the flow's.
+        return [] if isinstance(exc.__cause__, LeftOut) else [_broken(exc)]
     return []
 
 
