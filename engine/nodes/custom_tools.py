@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from engine.context import NodeContext
-from engine.errors import NodeInputError
+from engine.errors import LeftOut
 from engine.nodes import values
 from engine.nodes.javascript import EXAMPLE, result_text, run_function
 from engine.providers.base import ToolSpec
@@ -58,22 +59,28 @@ async def run_custom_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 
 def template_tool(ctx: NodeContext, template: ToolTemplate, *, return_direct: bool = False) -> FunctionTool:
-    """The tool that a template describes. It sees each argument as `$name`."""
+    """The tool that a template describes. It sees each argument as `$name`, undefined if the model left it out."""
+    properties: Mapping[str, Any] = template.parameters.get("properties", {})
 
     async def call(arguments: Mapping[str, Any]) -> str:
         # `$input` is an argument here or nothing: the question is in `$flow.input`.
-        return result_text((await run_function(ctx, template.func, {"input": "", **arguments}, what="tool")).value)
+        given = {"input": "", **arguments}
+        # Published tools ask `if ($lastname)`, which fails unless the name is there.
+        absent = [f"globalThis[{json.dumps(f'${name}')}]=undefined;" for name in properties if name not in given]
+        code = f"{''.join(absent)}{template.func}" if template.func.strip() else ""
+        return result_text((await run_function(ctx, code, given, what="tool")).value)
 
     spec = ToolSpec(tool_name(template.name), template.description, template.parameters)
     return FunctionTool(spec, call, return_direct)
 
 
 def check_custom_tool(inputs: Inputs) -> None:
-    """Raises NodeInputError if the node only says which tool it means: that one stayed where the flow comes from."""
+    """Raises LeftOut if the node only says which tool it means: that one stayed where the flow comes from."""
     if not values.text(inputs, "customToolFunc").strip():
-        raise NodeInputError(
+        raise LeftOut(
             "an exported flow carries only the id of its custom tool, not the tool. Put the tool's function into "
-            "'customToolFunc', and its name, description and schema beside it"
+            "'customToolFunc', and its name, description and schema beside it",
+            name="customToolFunc",
         )
 
 

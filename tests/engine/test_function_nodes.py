@@ -109,6 +109,12 @@ class TestACustomTool:
         assert tool.spec.parameters["required"] == ["city"]
         assert orjson.loads(await tool.call({"city": "Rome"})) == {"city": "Rome", "typed": "undefined", "chat": "c1"}
 
+    async def test_finds_undefined_what_the_model_leaves_out(self, nodes: NodeWorld) -> None:
+        inputs = {"customToolFunc": "if (!$city) return typeof $city", "customToolSchema": self.SCHEMA}
+        tool = (await run_custom_tool(nodes.context(), inputs)).value
+
+        assert await tool.call({}) == "undefined"
+
     async def test_that_fails_tells_the_model(self, nodes: NodeWorld) -> None:
         inputs = {"customToolFunc": "throw new Error('no such city')", "customToolSchema": self.SCHEMA}
         tool = (await run_custom_tool(nodes.context(), inputs)).value
