@@ -50,9 +50,10 @@ UPSERT: dict[str, Any] = {
                     "properties": {
                         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                         "stopNodeId": TEXT,
-                        "overrideConfig": {**TEXT, "description": "JSON text."},
+                        "overrideConfig": OVERRIDE,
                     },
-                }
+                },
+                "encoding": {"overrideConfig": {"contentType": "application/json"}},
             },
         },
     },
