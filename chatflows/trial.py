@@ -22,6 +22,7 @@ from engine.registry import load_registry
 from engine.runner import run_flow
 from engine.sandbox.pool import JavaScriptSandbox
 from forjinn.core.errors import AppError
+from workspaces.databases import ReadOnlyDatabases
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials, open_http
 
@@ -75,6 +76,7 @@ async def try_flow(
             history=NoHistory(),
             credentials=WorkspaceCredentials(workspace_id or uuid4()),
             clock=SystemClock(),
+            databases=ReadOnlyDatabases(http.egress),
             sandbox=sandbox,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables=await sync_to_async(variable_values)(workspace_id) if workspace_id else {},

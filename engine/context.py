@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.databases import Databases
 from engine.errors import NodeInputError
 from engine.kept import Kept
 from engine.providers.base import Message, Retriever, Usage, VectorIndex
@@ -158,6 +159,7 @@ class World:
     records: Records | None = None  # likewise
     shelf: Shelf = field(default_factory=Shelf)  # one a process: what in-memory stores hold from run to run
     kept: Kept = field(default_factory=Kept)  # likewise: what models said before
+    databases: Databases | None = None  # None: this host lends none to flows
 
 
 @dataclass(frozen=True, slots=True)

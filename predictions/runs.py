@@ -33,6 +33,7 @@ from predictions.recorder import Recorder
 from predictions.store import ClaimedRun, Outcome, Store
 from predictions.stream import EventPublisher
 from predictions.vectors import WorkspaceRecords, WorkspaceVectors
+from workspaces.databases import ReadOnlyDatabases
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials
 
@@ -97,6 +98,7 @@ class RunHost:
         self._clock = SystemClock()
         self._shelf = Shelf()
         self._kept = Kept()
+        self._databases = ReadOnlyDatabases(http.egress)
         self._running: dict[UUID, Commands] = {}
 
     @property
@@ -210,6 +212,7 @@ class RunHost:
             records=WorkspaceRecords(self._store.pool, run.workspace_id),
             shelf=self._shelf,
             kept=self._kept,
+            databases=self._databases,
         )
 
     async def neighbour(self, run: ClaimedRun, flow_id: str) -> CalledFlow:

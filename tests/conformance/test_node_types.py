@@ -20,6 +20,7 @@ from engine.vectors import EmbeddedStore, MemoryIndex
 from tests.conformance.samples import CREDENTIAL, STATE, sample_inputs
 from tests.engine.mcp_server import mcp_server
 from tests.engine.node_world import MemoryCredentials, MemoryFlows, MemoryStores, NodeWorld
+from tests.engine.scripted_database import ScriptedDatabase
 from tests.engine.web_server import web_server
 
 TYPES = sorted(load_registry(), key=lambda node_type: node_type.spec.name)
@@ -70,6 +71,7 @@ async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.components["fakeChat"] = model = FakeChatModel()
     nodes.documents = MemoryStores({"1:Papers": StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()))})
     nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
+    nodes.databases = ScriptedDatabase()
     nodes.components["executeFlowAgentflow"] = "what the flow answers"
     async with web_server() as server, mcp_server() as mcp, JavaScriptSandbox() as nodes.sandbox:
         nodes.web_url, nodes.mcp_url = server.url, mcp.url

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from engine.context import CalledFlow, InnerRun, NodeContext, NoSandbox, PreviousRun, RunRequest, Sandbox, World
+from engine.databases import Databases
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.kept import Kept
@@ -161,6 +162,7 @@ class NodeWorld:
     records: MemoryRecords = field(default_factory=MemoryRecords)
     shelf: Shelf = field(default_factory=Shelf)
     kept: Kept = field(default_factory=Kept)
+    databases: Databases | None = None
     sandbox: Sandbox = field(default_factory=NoSandbox)
     web_url: str = "http://127.0.0.1:1"  # what nodes that call one are to call
     mcp_url: str = "http://127.0.0.1:1/mcp"
@@ -182,6 +184,7 @@ class NodeWorld:
             records=self.records,
             shelf=self.shelf,
             kept=self.kept,
+            databases=self.databases,
             sandbox=self.sandbox,
         )
 
