@@ -41,6 +41,7 @@ class Told:
     visited: Sequence[str]
     messages: Sequence[tuple[str, str]]  # role and content, of the whole conversation
     body: Mapping[str, Any]  # the answer itself, or a stream's metadata
+    reasoning: Sequence[Any]  # of agents, as it is kept with the answer
 
     @property
     def names(self) -> list[str]:
@@ -114,6 +115,7 @@ class Stage:
             [entry["nodeId"] for entry in json.loads(execution["executionData"])],
             [(message["role"], message["content"]) for message in kept],
             body,
+            kept[-1].get("agentReasoning") or (),
         )
 
     def _placed(self, reply: Reply | str) -> Reply | str:
@@ -138,6 +140,8 @@ def check_order(kind: str, told: Told) -> None:
     assert ORDERS[kind].fullmatch(names), names
     if kind == "AGENTFLOW":
         _check_nodes(told)
+    if kind == "MULTIAGENT":
+        _check_steps(told)
 
 
 def _check_nodes(told: Told) -> None:
@@ -154,3 +158,10 @@ def _check_nodes(told: Told) -> None:
     flow_states = [frame.data for frame in told.frames if frame.event == "agentFlowEvent"]
     assert flow_states[0] == "INPROGRESS"
     assert set(flow_states[1:]) == {ended[-1]["status"]}
+
+
+def _check_steps(told: Told) -> None:
+    """The reasoning grows by whole steps, and is kept with the answer."""
+    steps = [frame.data for frame in told.frames if frame.event in ("start", "agentReasoning")]
+    assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(steps))
+    assert steps[-1] == told.reasoning
