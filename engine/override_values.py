@@ -209,7 +209,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        return {_text(key): _plain(held) for key, held in value.items()}
+        return {str(key): _plain(held) for key, held in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from rest_framework import serializers
 
+from forjinn.core.jsontext import to_json
 from forjinn.core.times import iso_millis
 from predictions.flowise import STATES
 from predictions.models import ChatMessage, Execution
@@ -87,7 +87,7 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
             "question": run.question,
             "output": run.output,
             **({"error": run.error} if run.error else {}),
-            "executionData": orjson.dumps(trace).decode(),
+            "executionData": to_json(trace).decode(),
             "usageMetadata": {
                 "input_tokens": run.input_tokens,
                 "output_tokens": run.output_tokens,

@@ -1,12 +1,13 @@
-"""JSON out, by orjson."""
+"""Django REST framework's way to JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from rest_framework.renderers import BaseRenderer
+
+from forjinn.core.jsontext import to_json
 
 
 class OrjsonRenderer(BaseRenderer):
@@ -18,4 +19,4 @@ class OrjsonRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return b"" if data is None else orjson.dumps(data)
+        return b"" if data is None else to_json(data)

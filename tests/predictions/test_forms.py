@@ -73,3 +73,12 @@ def test_a_form_comes_in_multipart_as_well(holder: Caller, form: str) -> None:
     )
 
     assert response.json()["text"] == "You said: A table for 4, Ann, lunch"
+
+
+def test_a_number_that_needs_more_than_64_bits_is_looked_up_again(holder: Caller, form: str) -> None:
+    answer = holder.answer(form, form={**VALUES, "guests": 1e30})
+
+    shown = holder.http.get(f"/executions/{answer['executionId']}")
+
+    assert shown.status_code == 200
+    assert float(shown.json()["output"]["form"]["guests"]) == 1e30
