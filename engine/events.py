@@ -61,6 +61,15 @@ class ToolsUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcesFound:
+    """What the answer of the node that ends an agent flow is drawn from: {pageContent, metadata} each."""
+
+    seq: int
+    node_id: str
+    documents: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class AgentReasoned:
     """All steps of a multi-agent run so far: {agentName, messages, next?, instructions?, usedTools?, state?, ...} each.
 
@@ -157,6 +166,7 @@ Event = (
     | ThinkingEmitted
     | ToolsCalled
     | ToolsUsed
+    | SourcesFound
     | AgentReasoned
     | UsageReported
     | NodeFinished

@@ -17,6 +17,7 @@ from engine.events import (
     RunFinished,
     RunPaused,
     RunStopped,
+    SourcesFound,
     UsageReported,
 )
 from engine.graph import Edge
@@ -55,6 +56,9 @@ class Ledger:
             self._state.reasoning.append(result.reasoning)
             self._feed.put(AgentReasoned, turn.step.node.id, tuple(self._state.reasoning), result.next_agent)
         output = outcome.output()
+        # Clients of agent flows expect what a node found before they hear that it has ended.
+        if turn.step.is_last and not self._plan.endings and (found := result.output.get("sourceDocuments")):
+            self._feed.put(SourcesFound, turn.step.node.id, found)
         if result.pause is not None:
             self._emit_finished(turn, outcome, output, "STOPPED")
             self._pause(turn, result.pause)

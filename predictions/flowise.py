@@ -53,6 +53,7 @@ class FrameRenderer:
         self._behind: list[Any] = []  # the trace before the run waited
         self._trace: list[Any] = []
         self._tools: Any = None
+        self._sources: Any = None  # that the viewer has seen
         self._steps = 0  # of agents, that the viewer has seen
 
     @property
@@ -68,7 +69,7 @@ class FrameRenderer:
             case "RunStarted":
                 self._is_agentflow = fields["kind"] == "AGENTFLOW"
                 # A second attempt begins anew; it exists only if the first had said nothing yet.
-                self._trace, self._tools, self._steps = list(self._behind), None, 0
+                self._trace, self._tools, self._sources, self._steps = list(self._behind), None, None, 0
                 if self._is_agentflow:
                     yield frame("agentFlowEvent", "INPROGRESS")
             case "Resumed":
@@ -124,6 +125,9 @@ class FrameRenderer:
                 yield frame("agentFlowExecutedData", self._trace)
             case "ToolsCalled":
                 yield frame("calledTools", fields["calls"])
+            case "SourcesFound":
+                self._sources = fields["documents"]
+                yield frame("sourceDocuments", self._sources)
             case "UsageReported":
                 tokens = (fields["input_tokens"], fields["output_tokens"])
                 yield frame("usageMetadata", dict(zip(_USAGE, (*tokens, sum(tokens)), strict=True)))
@@ -143,7 +147,7 @@ class FrameRenderer:
         if self._tools:
             yield frame("usedTools", self._tools)
         beside = OF_AGENTS if steps else ("sourceDocuments",)
-        yield from (frame(name, output[name]) for name in beside if name in output)
+        yield from (frame(name, output[name]) for name in beside if name in output and output[name] != self._sources)
         if self._is_agentflow:
             yield frame("agentFlowEvent", STATES[settled["state"]])
         if action := output.get("action"):

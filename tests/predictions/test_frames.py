@@ -64,6 +64,34 @@ def test_tools_of_a_classic_agent_come_after_the_answer_has_started() -> None:
     assert [name for name, _ in events] == ["start", "token", "usedTools", "metadata", "end"]
 
 
+def test_what_an_agentflow_found_is_told_before_its_node_ends_and_once() -> None:
+    found = [{"pageContent": "Sales rose.", "metadata": {}}]
+    node = {"node_id": "agent_0", "label": "Look up"}
+    entry = {"nodeId": "agent_0", "status": "FINISHED"}
+    events = rendered(
+        [
+            AGENTFLOW,
+            ("NodeStarted", {"seq": 2, **node}),
+            token("They rose."),
+            ("SourcesFound", {"seq": 4, "node_id": "agent_0", "documents": found}),
+            ("NodeFinished", {"seq": 5, **node, "entry": entry}),
+            settled(text="They rose.", agentFlowExecutedData=[entry], sourceDocuments=found),
+        ]
+    )
+
+    assert [name for name, _ in events] == [
+        "agentFlowEvent",
+        "nextAgentFlow",
+        "token",
+        "sourceDocuments",
+        "nextAgentFlow",
+        "agentFlowExecutedData",
+        "agentFlowEvent",
+        "metadata",
+        "end",
+    ]
+
+
 def test_an_answer_that_came_in_one_piece_is_one_token() -> None:
     events = rendered([CLASSIC, settled(text="All at once")])
 

@@ -27,8 +27,9 @@ AGENTS = re.compile(
 )
 AGENTFLOW = re.compile(
     r"agentFlowEvent"
-    r"( nextAgentFlow( token| thinking| calledTools| usedTools| usageMetadata)* nextAgentFlow agentFlowExecutedData)+"
-    r"( sourceDocuments)? agentFlowEvent( action agentFlowEvent)? metadata( error)? end"
+    r"( nextAgentFlow( token| thinking| calledTools| usedTools| usageMetadata| sourceDocuments)*"
+    r" nextAgentFlow agentFlowExecutedData)+"
+    r" agentFlowEvent( action agentFlowEvent)? metadata( error)? end"
 )
 ORDERS: Mapping[str, re.Pattern[str]] = {"CHATFLOW": CLASSIC, "MULTIAGENT": AGENTS, "AGENTFLOW": AGENTFLOW}
 
