@@ -175,6 +175,35 @@ SEARCHES = (
         columns=("title", "url", "content"),
     ),
     Search(
+        "exaSearch",
+        "Exa Search",
+        "ExaSearch",
+        tool="exa_search",
+        url="https://api.exa.ai/search",
+        credential="exaSearchApi",
+        secrets=("exaSearchApiKey",),
+        ask=lambda query, its: Ask(
+            headers={"x-api-key": its["exaSearchApiKey"]},
+            json={"query": query, "numResults": MAX_HITS, "contents": {"text": {"maxCharacters": 1000}}},
+        ),
+        hits=("results",),
+        columns=("title", "url", "text"),
+    ),
+    Search(
+        "searchAPI",
+        "SearchApi",
+        "SearchAPI",
+        tool="search",
+        url="https://www.searchapi.io/api/v1/search",
+        credential="searchApi",
+        secrets=("searchApiKey",),
+        ask=lambda query, its: Ask(
+            {"q": query, "engine": "google"}, {"Authorization": f"Bearer {its['searchApiKey']}"}
+        ),
+        hits=("organic_results",),
+        columns=("title", "link", "snippet"),
+    ),
+    Search(
         "searXNG",
         "SearXNG",
         "SearXNG",

@@ -67,6 +67,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "seqLLMNode": {"systemMessagePrompt": "Be kind."},
     "seqLoop": {"target": "seqAgent_0"},
     "replicate": {"model": "meta/meta-llama-3-8b-instruct"},
+    "openAIAssistant": {"selectedAssistant": {"model": "gpt-4o-mini"}},
     "sqlDatabaseChain": {"url": "postgresql://u:p@db.example.org/shop", "customPrompt": "```SELECT 1``` {input}"},
     "structuredOutputParser": {"jsonStructure": [{"property": "title", "type": "string"}]},
     "worker": {"target": "supervisor_0"},

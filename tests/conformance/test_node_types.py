@@ -72,6 +72,7 @@ async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.documents = MemoryStores({"1:Papers": StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()))})
     nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
     nodes.databases = ScriptedDatabase()
+    nodes.components["chatOpenAI"] = model
     nodes.components["executeFlowAgentflow"] = "what the flow answers"
     async with web_server() as server, mcp_server() as mcp, JavaScriptSandbox() as nodes.sandbox:
         nodes.web_url, nodes.mcp_url = server.url, mcp.url
