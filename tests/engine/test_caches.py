@@ -5,12 +5,18 @@ import pytest
 from engine.caching import cached
 from engine.context import NodeContext
 from engine.errors import NodeInputError, ProviderError
+from engine.events import RunFinished, TokenEmitted
+from engine.flow import parse_flow
 from engine.kept import Kept
 from engine.nodes.caches import run_answers, run_vectors
 from engine.providers.base import ChatModel, Completion, Message, TextDelta, ToolSpec, Usage
 from engine.providers.fake import FakeChatModel, FakeEmbedder, calling
+from engine.registry import load_registry
+from engine.runner import run_flow
 from engine.spec import Inputs, NodeResult
 from tests.engine.node_world import NodeWorld
+from tests.engine.wired import wired
+from tests.model_server import ScriptedModel
 
 ASKED = [Message("user", "What is snow?")]
 
@@ -174,3 +180,28 @@ def test_what_is_too_large_is_not_kept() -> None:
     kept.put(b"a", "long", now=0, until=9, size_bytes=2000)
 
     assert kept.find(b"a", now=0) is None
+
+
+async def test_a_flow_that_was_asked_before_asks_nobody(nodes: NodeWorld, model: ScriptedModel) -> None:
+    flow = parse_flow(
+        wired(
+            ("chatOpenAI_0", "llmChain_0", "model"),
+            ("promptTemplate_0", "llmChain_0", "prompt"),
+            ("inMemoryCache_0", "chatOpenAI_0", "cache"),
+            inMemoryCache_0={},
+            chatOpenAI_0={"basepath": model.url, "modelName": "m", "cache": "{{inMemoryCache_0.data.instance}}"},
+            promptTemplate_0={"template": "{question}"},
+            llmChain_0={"model": "{{chatOpenAI_0.data.instance}}", "prompt": "{{promptTemplate_0.data.instance}}"},
+        )
+    )
+    request = nodes.context("What is snow?", streams=True).request
+
+    runs = [[event async for event in run_flow(flow, request, nodes.world, registry=load_registry())] for _ in range(2)]
+
+    first, again = (events[-1] for events in runs)
+    assert isinstance(first, RunFinished)
+    assert isinstance(again, RunFinished)
+    assert first.text == again.text == "You said: What is snow?"
+    assert [event.text for event in runs[1] if isinstance(event, TokenEmitted)] == [again.text]
+    assert (first.output_tokens > 0, again.output_tokens) == (True, 0)
+    assert len(model.requests) == 1

@@ -3,12 +3,19 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.errors import NodeError, NodeInputError, ProviderError
+from engine.errors import FlowError, NodeError, NodeInputError, ProviderError
+from engine.events import RunFinished
+from engine.flow import parse_flow
 from engine.nodes.mcp_tools import check_config, run_custom
 from engine.providers.base import Tool
+from engine.registry import load_registry
+from engine.runner import run_flow
 from tests.engine.mcp_server import ServedTools, mcp_server
 from tests.engine.node_world import NodeWorld
 from tests.engine.web_server import web_server
+from tests.engine.wired import wired
+from tests.model_server import ScriptedModel
+from tests.model_wire import Reply
 
 
 async def tools_of(nodes: NodeWorld, server: ServedTools, **inputs: Any) -> dict[str, Tool]:
@@ -126,3 +133,36 @@ async def test_other_clients_way_to_write_it_is_read(nodes: NodeWorld) -> None:
         tools = (await run_custom(nodes.context(), {"mcpServerConfig": config})).value
 
     assert [tool.spec.name for tool in tools] == ["add", "fail_loudly"]
+
+
+def agent_with(config: str, model_url: str) -> str:
+    return wired(
+        ("chatOpenAI_0", "toolAgent_0", "model"),
+        ("customMCP_0", "toolAgent_0", "tools"),
+        customMCP_0={"mcpServerConfig": config},
+        chatOpenAI_0={"basepath": model_url, "modelName": "m"},
+        toolAgent_0={"model": "{{chatOpenAI_0.data.instance}}", "tools": ["{{customMCP_0.data.instance}}"]},
+    )
+
+
+async def test_an_agent_uses_a_servers_tool(nodes: NodeWorld, model: ScriptedModel) -> None:
+    model.script(Reply(tool_calls=[("add", {"a": 2, "b": 2})]), "Four.")
+    async with mcp_server() as server:
+        flow = parse_flow(agent_with(orjson.dumps({"url": server.url}).decode(), model.url))
+        request = nodes.context("2+2?").request
+
+        events = [event async for event in run_flow(flow, request, nodes.world, registry=load_registry())]
+
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].text == "Four."
+    assert '"4\\n[image]"' in orjson.dumps(model.requests[1].body).decode()
+
+
+async def test_a_flow_that_would_start_a_program_does_not_begin(nodes: NodeWorld, model: ScriptedModel) -> None:
+    flow = parse_flow(agent_with('{"command": "npx"}', model.url))
+    request = nodes.context("2+2?").request
+
+    with pytest.raises(FlowError, match="would start a program"):
+        [event async for event in run_flow(flow, request, nodes.world, registry=load_registry())]
+
+    assert model.requests == []

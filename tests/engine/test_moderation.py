@@ -1,6 +1,3 @@
-from collections.abc import Mapping
-from typing import Any
-
 import orjson
 import pytest
 
@@ -17,6 +14,7 @@ from engine.registry import load_registry
 from engine.runner import run_flow
 from tests.engine.node_world import MemoryCredentials, NodeWorld
 from tests.engine.web_server import web_server
+from tests.engine.wired import wired
 
 DENIED = {"denyList": "secret recipe\n\nThe weather\n", "moderationErrorMessage": "Not that, please."}
 ASKS = Prompt((("user", "{question}"),))
@@ -151,27 +149,9 @@ async def test_every_ending_with_a_moderation_heeds_it(nodes: NodeWorld, name: s
     assert result.output == {"content": "Not that, please."}
 
 
-def drawn(*edges: tuple[str, str, str], **inputs: Mapping[str, Any]) -> str:
-    """A classic flow: edges of source, target, anchor; inputs by node id."""
-    nodes = [
-        {"id": node_id, "data": {"id": node_id, "name": node_id.rpartition("_")[0], "inputs": dict(given)}}
-        for node_id, given in inputs.items()
-    ]
-    lines = [
-        {
-            "source": source,
-            "target": target,
-            "sourceHandle": f"{source}-output-{source}-Thing",
-            "targetHandle": f"{target}-input-{anchor}-Thing",
-        }
-        for source, target, anchor in edges
-    ]
-    return orjson.dumps({"nodes": nodes, "edges": lines}).decode()
-
-
 async def test_a_flow_answers_with_the_refusal(nodes: NodeWorld) -> None:
     flow = parse_flow(
-        drawn(
+        wired(
             ("chatOpenAI_0", "llmChain_0", "model"),
             ("promptTemplate_0", "llmChain_0", "prompt"),
             ("inputModerationSimple_0", "llmChain_0", "inputModeration"),
