@@ -85,6 +85,7 @@ class PredictionRequest:
     lead_email: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     answer: HumanAnswer | None = None  # set: no new question, but a run that waits goes on
+    is_new_chat: bool = False  # nobody can have said anything in it
 
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""
@@ -96,6 +97,7 @@ class PredictionRequest:
             "uploads": [{k: v for k, v in upload.items() if k != "data"} for upload in self.uploads],
             "attachment": self.attached,
             "override": self.overrides,
+            "newChat": self.is_new_chat,
         }
         return {key: value for key, value in kept.items() if value}
 
@@ -108,7 +110,8 @@ def read_request(request: HttpRequest) -> PredictionRequest:
     chat_id = _identifier(body, "chatId")
     # The two are aliases at the top level; overrideConfig.sessionId is the memory's key whatever they say.
     alias = _identifier(body, "sessionId")
-    chat_id = chat_id or alias or session_id or str(uuid4())
+    named = chat_id or alias or session_id
+    chat_id = named or str(uuid4())
     form = _object(body, "form")
     question = _text(body, "question")
     answer = _answer(body, question)
@@ -130,6 +133,7 @@ def read_request(request: HttpRequest) -> PredictionRequest:
         lead_email=_text(body, "leadEmail")[:254],
         answer=answer,
         overrides={key: value for key, value in override.items() if key != "sessionId"},
+        is_new_chat=not named,
     )
 
 

@@ -59,6 +59,8 @@ class StoredHistory:
         self._run = run
 
     async def load(self, *, last: int | None = None, session_id: str | None = None) -> Sequence[Message]:
+        if session_id is None and self._run.request.get("newChat") and not self._run.attempts_before:
+            return ()
         most = settings.MEMORY_MAX_MESSAGES
         wanted = most if last is None else min(last, most)
         return await self._store.history(self._run, session_id or self._run.session_id, last=wanted)
