@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.flow import Flow, Node
     from engine.http import HttpClient
     from engine.spec import NodeResult
+    from engine.tool_templates import ToolTemplate
 
 
 class History(Protocol):
@@ -133,6 +134,25 @@ class NoFlows:
         raise NodeInputError(f"Flow {flow_id!r} cannot be called from here: save both flows in one workspace.")
 
 
+class ToolSource(Protocol):
+    """The tools that the flow's workspace keeps."""
+
+    async def load(self, tool_id: str) -> ToolTemplate:
+        """Raises NodeInputError if there is no such tool in the workspace, or its schema is none."""
+        ...
+
+
+class NoTools:
+    """Where a flow stands alone."""
+
+    async def load(self, tool_id: str) -> ToolTemplate:
+        """See `ToolSource.load`."""
+        raise NodeInputError(
+            f"The tool {tool_id!r} is not here: run the flow in a workspace that keeps it, or put its function into "
+            "'customToolFunc'."
+        )
+
+
 class VectorTables(Protocol):
     """Where the host itself keeps embedded documents, those of the flow's workspace alone."""
 
@@ -152,6 +172,7 @@ class World:
     random: Random
     variables: Mapping[str, str] = field(default_factory=dict)
     flows: FlowSource = field(default_factory=NoFlows)
+    tools: ToolSource = field(default_factory=NoTools)
     documents: DocumentStores = field(default_factory=NoDocumentStores)
     sandbox: Sandbox = field(default_factory=NoSandbox)
     previous: Callable[[], Awaitable[PreviousRun | None]] = no_previous_run  # asked by few flows, and only when needed

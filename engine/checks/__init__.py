@@ -5,13 +5,14 @@ Saving a flow never fails for any of this. Running it fails at the first error, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from engine.checks.nodes import node_problems
 from engine.checks.problem import Problem
 from engine.checks.references import reference_problems
 from engine.checks.start import start_problems
+from engine.checks.tools import tool_problems
 from engine.checks.wiring import label_problems, wiring_problems
 from engine.errors import FlowError, LeftOut
 from engine.flow import parse_flow, read_drawing
@@ -22,12 +23,16 @@ __all__ = ["Problem", "check_flow"]
 
 
 def check_flow(
-    flow_data: str | bytes, registry: Registry, *, api_config: Mapping[str, Any] | None = None
+    flow_data: str | bytes,
+    registry: Registry,
+    *,
+    api_config: Mapping[str, Any] | None = None,
+    tools: Collection[str] = (),
 ) -> list[Problem]:
     """The problems of a flow in the editor's JSON text, errors first; an empty list: it runs.
 
-    `api_config` holds the flow's override rules, which name nodes by their labels. Raises nothing: a text that is no
-    flow is one problem.
+    `api_config` holds the flow's override rules, which name nodes by their labels; `tools` the ids of those that its
+    workspace keeps. Raises nothing: a text that is no flow is one problem.
     """
     try:
         drawing = read_drawing(flow_data)
@@ -37,6 +42,7 @@ def check_flow(
     found = [
         *(wiring or _graph_problems(flow_data)),
         *node_problems(drawing, registry),
+        *tool_problems(drawing, tools),
         *start_problems(drawing),
         *reference_problems(drawing, registry),
         *label_problems(drawing, api_config or {}),

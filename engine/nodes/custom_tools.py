@@ -23,7 +23,7 @@ TOOL = NodeSpec(
     base_classes=("CustomTool", "Tool", "StructuredTool", "Runnable"),
     help="Lets a model call a function in JavaScript.",
     params=(
-        Param("selectedTool", "asyncOptions", "Select Tool", optional=True, help="Id of a tool kept elsewhere."),
+        Param("selectedTool", "asyncOptions", "Select Tool", optional=True, help="Which tool of this workspace."),
         Param("returnDirect", "boolean", "Return Direct", optional=True, help="Its answer is the agent's answer."),
         Param("customToolName", "string", "Custom Tool Name", optional=True, help="Its name for the model."),
         Param(
@@ -36,7 +36,13 @@ TOOL = NodeSpec(
             optional=True,
             help="What the model fills in: a list of {property, type, description, required}, or z.object(…).",
         ),
-        Param("customToolFunc", "code", "Custom Tool Func", optional=True, help=f"What it does. {EXAMPLE}"),
+        Param(
+            "customToolFunc",
+            "code",
+            "Custom Tool Func",
+            optional=True,
+            help=f"What it does, instead of a tool of this workspace. {EXAMPLE}",
+        ),
     ),
     role="component",
 )
@@ -45,14 +51,20 @@ TOOL = NodeSpec(
 async def run_custom_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Configure the tool; its function runs in the sandbox when the model calls it.
 
-    Raises NodeInputError if the node does not carry the function, or for a schema that is none.
+    What the node says of itself goes before what the selected tool says. Raises NodeInputError for a tool that the
+    workspace does not keep, or a schema that is none.
     """
     check_custom_tool(inputs)
+    func = values.text(inputs, "customToolFunc")
+    kept = ToolTemplate("custom_tool", "", func)
+    if not func.strip():
+        kept = await ctx.world.tools.load(values.text(inputs, "selectedTool").strip())
+    own_schema = inputs.get("customToolSchema")
     template = ToolTemplate(
-        values.text(inputs, "customToolName", "custom_tool"),
-        values.text(inputs, "customToolDesc"),
-        values.text(inputs, "customToolFunc"),
-        read_tool_schema(inputs.get("customToolSchema")),
+        values.text(inputs, "customToolName", kept.name),
+        values.text(inputs, "customToolDesc", kept.description),
+        kept.func,
+        read_tool_schema(own_schema) if own_schema else kept.parameters,
     )
     tool = template_tool(ctx, template, return_direct=values.flag(inputs, "returnDirect"))
     return NodeResult(value=tool)
@@ -75,12 +87,12 @@ def template_tool(ctx: NodeContext, template: ToolTemplate, *, return_direct: bo
 
 
 def check_custom_tool(inputs: Inputs) -> None:
-    """Raises LeftOut if the node only says which tool it means: that one stayed where the flow comes from."""
-    if not values.text(inputs, "customToolFunc").strip():
+    """Raises LeftOut if the node neither has a function nor says which tool it means."""
+    if not (values.text(inputs, "customToolFunc") + values.text(inputs, "selectedTool")).strip():
         raise LeftOut(
-            "an exported flow carries only the id of its custom tool, not the tool. Put the tool's function into "
-            "'customToolFunc', and its name, description and schema beside it",
-            name="customToolFunc",
+            "no tool is selected: choose one of the workspace, or put a function into 'customToolFunc', and its name, "
+            "description and schema beside it",
+            name="selectedTool",
         )
 
 

@@ -8,13 +8,25 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from engine.context import CalledFlow, InnerRun, NodeContext, NoSandbox, PreviousRun, RunRequest, Sandbox, World
+from engine.context import (
+    CalledFlow,
+    InnerRun,
+    NodeContext,
+    NoSandbox,
+    NoTools,
+    PreviousRun,
+    RunRequest,
+    Sandbox,
+    ToolSource,
+    World,
+)
 from engine.databases import Databases
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.kept import Kept
 from engine.providers.base import Message, Retriever
 from engine.spec import NodeResult
+from engine.tool_templates import ToolTemplate
 from engine.vectors import MemoryIndex, Shelf
 
 
@@ -108,6 +120,16 @@ class MemoryFlows:
 
 
 @dataclass
+class MemoryTools:
+    """Tools that a workspace keeps, by id."""
+
+    kept: Mapping[str, ToolTemplate]
+
+    async def load(self, tool_id: str) -> ToolTemplate:
+        return self.kept[tool_id]
+
+
+@dataclass
 class MemoryStores:
     """Document stores, by `<id>:<name>`."""
 
@@ -155,6 +177,7 @@ class NodeWorld:
     clock: StillClock = field(default_factory=StillClock)
     seen: Seen = field(default_factory=Seen)
     flows: MemoryFlows = field(default_factory=MemoryFlows)
+    tools: ToolSource = field(default_factory=NoTools)
     inner: ScriptedInner = field(default_factory=ScriptedInner)
     documents: MemoryStores = field(default_factory=MemoryStores)
     previous: PreviousRun | None = None
@@ -178,6 +201,7 @@ class NodeWorld:
             self.clock,
             Random(7),
             flows=self.flows,
+            tools=self.tools,
             documents=self.documents,
             previous=self._previous,
             vectors=self.vectors,

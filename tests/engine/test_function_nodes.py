@@ -16,9 +16,9 @@ from engine.nodes.agentflow_function import run_custom_function
 from engine.nodes.custom_tools import run_custom_tool, template_tool
 from engine.plan import plan_for
 from engine.registry import load_registry
-from engine.tool_templates import read_tool_template
+from engine.tool_templates import ToolTemplate, read_tool_schema, read_tool_template
 from tests.engine.javascript import JavaScript
-from tests.engine.node_world import NodeWorld
+from tests.engine.node_world import MemoryTools, NodeWorld
 from tests.engine.web_server import web_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -122,13 +122,35 @@ class TestACustomTool:
         with pytest.raises(NodeError, match="no such city"):
             await tool.call({"city": "Atlantis"})
 
-    async def test_that_stayed_elsewhere_is_told_before_anything_runs(self) -> None:
+    async def test_of_the_workspace_runs_and_the_node_may_describe_it_otherwise(self, nodes: NodeWorld) -> None:
+        kept = ToolTemplate("look up", "Looks it up.", "return `Sun in ${$city}`", read_tool_schema(self.SCHEMA))
+        nodes.tools = MemoryTools({"t1": kept})
+        inputs = {"selectedTool": "t1", "customToolDesc": "Tells the weather."}
+
+        tool = (await run_custom_tool(nodes.context(), inputs)).value
+
+        assert (tool.spec.name, tool.spec.description) == ("look_up", "Tells the weather.")
+        assert tool.spec.parameters["required"] == ["city"]
+        assert await tool.call({"city": "Rome"}) == "Sun in Rome"
+
+    async def test_whose_function_the_node_has_needs_no_workspace(self, nodes: NodeWorld) -> None:
+        inputs = {"selectedTool": "gone", "customToolFunc": "return 'own'"}
+
+        tool = (await run_custom_tool(nodes.context(), inputs)).value
+
+        assert await tool.call({}) == "own"
+
+    async def test_that_is_not_there_is_told_by_its_id(self, nodes: NodeWorld) -> None:
+        with pytest.raises(NodeInputError, match=r"tool 'gone' is not here: .*'customToolFunc'"):
+            await run_custom_tool(nodes.context(), {"selectedTool": "gone"})
+
+    async def test_that_nobody_selected_is_told_before_anything_runs(self) -> None:
         data = {
             "id": "t",
             "label": "My tool",
             "name": "customTool",
             "category": "Tools",
-            "inputs": {"selectedTool": "1"},
+            "inputs": {"selectedTool": ""},
         }
         agent = {"id": "a", "label": "Agent", "name": "toolAgent", "category": "Agents", "inputs": {}}
         nodes = [{"id": row["id"], "type": "customNode", "data": row} for row in (data, agent)]
@@ -140,7 +162,7 @@ class TestACustomTool:
         }
         flow = parse_flow(orjson.dumps({"nodes": nodes, "edges": [edge]}))
 
-        with pytest.raises(FlowError, match=r"My tool \(t\) cannot run here: .* only the id of its custom tool"):
+        with pytest.raises(FlowError, match=r"My tool \(t\) cannot run here: no tool is selected: choose one"):
             plan_for(flow, load_registry())
 
 
