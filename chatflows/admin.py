@@ -1,4 +1,4 @@
-"""Flows for operators: what there is, who saved which version, and the switches."""
+"""Flows and tools for operators: what there is, who saved which version, and the switches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 
-from chatflows.models import Chatflow, ChatflowVersion
+from chatflows.models import Chatflow, ChatflowVersion, Tool
 
 
 class VersionInline(TabularInline):  # type: ignore[misc]  # unfold has no types
@@ -45,3 +45,25 @@ class ChatflowAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def save_model(self, request: HttpRequest, obj: Chatflow, form: ModelForm[Chatflow], change: bool) -> None:
         obj.updated_at = timezone.now()
         super().save_model(request, obj, form, change)
+
+
+@admin.register(Tool)
+class ToolAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    list_display = ("name", "description", "workspace", "updated_at")
+    list_select_related = ("workspace",)
+    search_fields = ("name", "=id")
+    show_full_result_count = False
+    # Its texts are changed over the API, which checks them.
+    readonly_fields = fields = (
+        "id",
+        "workspace",
+        "name",
+        "description",
+        "schema",
+        "func",
+        "created_at",
+        "updated_at",
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False

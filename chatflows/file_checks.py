@@ -68,9 +68,13 @@ def check_file(path: Path) -> Iterator[Checked]:
         case ToolFile():
             yield Checked(path.name, found.name, "tool")
         case WorkspaceFile():
+            tools = [str(tool.id) for tool in found.tools]
             for flow in found.flows:
-                yield _checked(path, flow)
+                yield _checked(path, flow, tools)
+            for tool in found.tools:
+                yield Checked(path.name, tool.name, "tool")
 
 
-def _checked(path: Path, flow: FlowFile) -> Checked:
-    return Checked(path.name, flow.name, flow.kind, check_flow(flow.flow_data, node_types()))
+def _checked(path: Path, flow: FlowFile, tools: Sequence[str] = ()) -> Checked:
+    """`tools`: ids of those that the file brings along."""
+    return Checked(path.name, flow.name, flow.kind, check_flow(flow.flow_data, node_types(), tools=tools))

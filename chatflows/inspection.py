@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from apikeys.authentication import key_of
 from chatflows.catalogue import node_types
-from chatflows.models import Chatflow
+from chatflows.models import Chatflow, Tool
 from engine.catalogue import param_entry
 from engine.checks import Problem, check_flow
 from engine.errors import FlowError
@@ -94,7 +94,11 @@ def problems_of(chatflow: Chatflow) -> list[Problem]:
     """The problems of a flow's present version on this server."""
     assert chatflow.version is not None, "a saved flow has a version"
     api_config = orjson.loads(chatflow.api_config) if chatflow.api_config else {}
-    return check_flow(chatflow.version.flow_data, node_types(), api_config=api_config)
+    flow_data = chatflow.version.flow_data
+    tools: Collection[str] = ()
+    if "customTool" in flow_data:  # few flows name tools, and listing them takes a query
+        tools = [str(tool_id) for tool_id in Tool.objects.of(chatflow.workspace_id).values_list("pk", flat=True)]
+    return check_flow(flow_data, node_types(), api_config=api_config, tools=tools)
 
 
 def problem_entry(problem: Problem) -> dict[str, str]:

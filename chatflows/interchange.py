@@ -1,18 +1,19 @@
-"""Flows in files: what the canvas exports, published templates, and exports of whole workspaces."""
+"""Flows and tools in files: what the canvas exports, published templates, and exports of whole workspaces."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from chatflows.flowdata import FlowDataInvalid, kind_of, read_graph
-from chatflows.models import Chatflow
+from chatflows.models import Chatflow, Tool
 from chatflows.services import Changes, create_chatflow, update_chatflow
+from chatflows.tools import MAX_TEXT, check_schema, create_tool, update_tool
 from forjinn.core.errors import BadRequest
 from forjinn.core.ids import uuid7
 
@@ -20,9 +21,9 @@ from forjinn.core.ids import uuid7
 TEMPLATE_KEYS = frozenset({"description", "usecases", "framework", "badge"})
 FLOW_LISTS = ("ChatFlow", "AgentFlow", "AgentFlowV2")
 VARIABLES = "Variable"
+TOOLS = "Tool"
 # What else a workspace's export holds, by the words in which it is told that it stays behind.
 LEFT_BEHIND: Mapping[str, str] = {
-    "Tool": "tools",
     "AssistantCustom": "assistants",
     "AssistantFlow": "assistants",
     "AssistantOpenAI": "OpenAI assistants",
@@ -34,7 +35,7 @@ LEFT_BEHIND: Mapping[str, str] = {
     "ChatMessageFeedback": "feedback on messages",
     "Execution": "executions",
 }
-EXPORT_KEYS = frozenset({*FLOW_LISTS, VARIABLES, *LEFT_BEHIND})
+EXPORT_KEYS = frozenset({*FLOW_LISTS, VARIABLES, TOOLS, *LEFT_BEHIND})
 NAMED = 5  # how many of the things that stay behind are named
 
 
@@ -60,11 +61,15 @@ class FlowFile:
 
 @dataclass(frozen=True, slots=True)
 class ToolFile:
-    """A tool whose function is JavaScript."""
+    """A tool whose function is JavaScript. `id` comes with the export of a workspace: flows name it."""
 
     name: str
     description: str
-    properties: Sequence[str]
+    color: str
+    icon_src: str
+    schema: str
+    func: str
+    id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,15 @@ class WorkspaceFile:
     """The export of a whole workspace: what of it can be taken, and in words what cannot."""
 
     flows: Sequence[FlowFile]
+    tools: Sequence[ToolFile]
     variables: Mapping[str, str]
     left_out: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    chatflow_id: UUID
+class Imported(NamedTuple):
+    """Which flow or tool it is here, and what became of it."""
+
+    id: UUID
     outcome: Literal["created", "updated", "unchanged"]
 
 
@@ -92,7 +99,7 @@ def read_file(path: Path) -> FlowFile | ToolFile | WorkspaceFile:
     if {"nodes", "edges"} <= document.keys():
         return _flow(path, text, document)
     if {"schema", "func"} <= document.keys():
-        return _tool(path, document)
+        return _tool_file(path, document)
     if document.keys() & EXPORT_KEYS:
         return _workspace(path, document)
     if isinstance(document.get("flowData"), str):
@@ -153,6 +160,38 @@ def import_flow(*, workspace_id: UUID, flow: FlowFile, author: str) -> Imported:
     return Imported(present.pk, "unchanged" if updated.revision == present.revision else "updated")
 
 
+def import_tool(*, workspace_id: UUID, tool: ToolFile) -> Imported:
+    """Keep the tool under its name: created, or changed where one has it already.
+
+    A tool from another server keeps its id, by which flows name it, unless somebody has that id or its name here.
+    Importing the same file again changes nothing. Raises BadRequest if several tools have the name.
+    """
+    fields = {
+        "name": tool.name,
+        "description": tool.description,
+        "color": tool.color,
+        "icon_src": tool.icon_src,
+        "schema": tool.schema,
+        "func": tool.func,
+    }
+    present = _present_tool(workspace_id, tool)
+    if present is None:
+        tool_id = uuid7() if tool.id is None or Tool.objects.filter(pk=tool.id).exists() else tool.id
+        return Imported(create_tool(workspace_id=workspace_id, id=tool_id, **fields).pk, "created")
+    updated = update_tool(workspace_id=workspace_id, tool_id=present.pk, **fields)
+    return Imported(present.pk, "unchanged" if updated.updated_at == present.updated_at else "updated")
+
+
+def _present_tool(workspace_id: UUID, tool: ToolFile) -> Tool | None:
+    own = Tool.objects.of(workspace_id)
+    if tool.id is not None and (same := own.filter(pk=tool.id).first()):
+        return same
+    namesakes = list(own.filter(name=tool.name)[:2])
+    if len(namesakes) > 1:
+        raise BadRequest(f"'{tool.name}': several tools have this name; rename all but one")
+    return namesakes[0] if namesakes else None
+
+
 def _present(workspace_id: UUID, flow: FlowFile) -> Chatflow | None:
     own = Chatflow.objects.of(workspace_id)
     if flow.id is not None and (same := own.filter(pk=flow.id).first()):
@@ -179,16 +218,32 @@ def _flow(path: Path, text: str, document: Mapping[str, Any]) -> FlowFile:
     )
 
 
-def _tool(path: Path, document: Mapping[str, Any]) -> ToolFile:
-    schema = document["schema"]
+def _tool_file(path: Path, document: Mapping[str, Any]) -> ToolFile:
     try:
-        rows = orjson.loads(schema) if isinstance(schema, str) else schema
-    except orjson.JSONDecodeError as exc:
-        raise FileInvalid(f"{path.name}: the tool's schema is not valid JSON: {exc}") from exc
-    if not isinstance(rows, list) or not isinstance(document["func"], str):
-        raise FileInvalid(f"{path.name}: a tool needs a schema that is a list, and a func that is text")
-    properties = [str(row.get("property")) for row in rows if isinstance(row, dict)]
-    return ToolFile(str(document.get("name") or path.stem), _words(document, "description"), properties)
+        return _tool({"name": path.stem, **document})
+    except BadRequest as exc:
+        raise FileInvalid(f"{path.name}: the tool's {exc.message}") from exc
+
+
+def _tool(entry: Mapping[str, Any]) -> ToolFile:
+    """Raises BadRequest, naming the field."""
+    texts = {name: entry.get(name) or "" for name in ("description", "color", "iconSrc", "func")}
+    schema = entry.get("schema") or "[]"
+    texts["schema"] = schema if isinstance(schema, str) else orjson.dumps(schema).decode()
+    for name, text in texts.items():
+        if not isinstance(text, str) or len(text) > MAX_TEXT or "\0" in text:
+            raise BadRequest(f"{name}: expected text of at most {MAX_TEXT} characters")
+    if not texts["func"].strip():
+        raise BadRequest("func: missing; it is what the tool does, in JavaScript")
+    check_schema(texts["schema"])
+    return ToolFile(
+        name=_name(entry)[:255],
+        description=texts["description"],
+        color=texts["color"][:255],
+        icon_src=texts["iconSrc"],
+        schema=texts["schema"],
+        func=texts["func"],
+    )
 
 
 def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
@@ -200,6 +255,12 @@ def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
             flows.append(_exported_flow(entry))
         except FlowDataInvalid as exc:
             left_out.append(f"flow {_name(entry)!r}: {exc.message}")
+    tools: list[ToolFile] = []
+    for entry in _entries(document, TOOLS):
+        try:
+            tools.append(replace(_tool(entry), id=_id(entry)))
+        except BadRequest as exc:
+            left_out.append(f"tool {_name(entry)!r}: {exc.message}")
     variables = _entries(document, VARIABLES)
     runtime = [_name(entry) for entry in variables if entry.get("type") == "runtime"]
     if runtime:
@@ -207,9 +268,8 @@ def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
     for name, words in LEFT_BEHIND.items():
         if things := _entries(document, name):
             left_out.append(f"{len(things)} {words}{_examples(things)}")
-    return WorkspaceFile(
-        flows, {_name(e): str(e.get("value") or "") for e in variables if _name(e) not in runtime}, left_out
-    )
+    values = {_name(entry): str(entry.get("value") or "") for entry in variables if _name(entry) not in runtime}
+    return WorkspaceFile(flows, tools, values, left_out)
 
 
 def _exported_flow(entry: Mapping[str, Any]) -> FlowFile:

@@ -1,4 +1,4 @@
-"""Chatflows: what people edit. Their versions: what runs."""
+"""Chatflows: what people edit. Their versions: what runs. Tools: functions that flows of a workspace share."""
 
 from __future__ import annotations
 
@@ -94,3 +94,35 @@ class ChatflowVersion(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         assert self._state.adding, "a version is never changed: make a new one"
         super().save(*args, **kwargs)
+
+
+class ToolQuerySet(ScopedQuerySet["Tool"]):
+    """Lists are newest first."""
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+
+class Tool(WorkspaceScoped):
+    """A function in JavaScript that models may call. Flows name it by its id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)  # for the model: when to use it
+    color = models.CharField(max_length=255, blank=True)
+    icon_src = models.TextField(blank=True)
+    schema = models.TextField(default="[]")  # JSON text of [{property, type, description, required}]
+    func = models.TextField()  # sees each property as $name; runs in the sandbox only
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    objects: ClassVar[ToolQuerySet] = ToolQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["workspace", "-created_at", "-id"], name="tool_by_workspace"),
+            models.Index(fields=["workspace", "name"], name="tool_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,4 +1,4 @@
-"""The wire's spelling of chatflows."""
+"""The wire's spelling of chatflows and tools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from chatflows.models import Chatflow
+from chatflows.models import Chatflow, Tool
+from chatflows.tools import MAX_TEXT
 from forjinn.core.fields import FlagField, JsonTextField, OptionalTextField, ReferenceField, TextField
 from forjinn.core.times import iso_millis
 
@@ -156,3 +157,50 @@ class KeyMetadataSerializer(serializers.Serializer[Any]):
             "createdDate": iso_millis(key.created_at),
             **{name: value for name, value in optional.items() if value},
         }
+
+
+class ToolSerializer(serializers.Serializer[Tool]):
+    """A tool. What is not set is an empty text."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    color = serializers.CharField(allow_blank=True)
+    iconSrc = serializers.CharField(allow_blank=True)
+    schema = serializers.CharField(help_text="JSON text of a list of {property, type, description, required}.")
+    func = serializers.CharField(help_text="JavaScript; each property is a variable $property.")
+    workspaceId = serializers.UUIDField()
+    createdDate = serializers.DateTimeField()
+    updatedDate = serializers.DateTimeField()
+
+    def to_representation(self, tool: Tool) -> dict[str, Any]:
+        return {
+            "id": str(tool.pk),
+            "name": tool.name,
+            "description": tool.description,
+            "color": tool.color,
+            "iconSrc": tool.icon_src,
+            "schema": tool.schema,
+            "func": tool.func,
+            "workspaceId": str(tool.workspace_id),
+            "createdDate": iso_millis(tool.created_at),
+            "updatedDate": iso_millis(tool.updated_at),
+        }
+
+
+class ToolUpdateSerializer(serializers.Serializer[Tool]):
+    """The fields to change. Other names in a body are ignored; ids, workspaces and dates are nobody's to set."""
+
+    name = TextField(max_length=255, required=False)
+    description = OptionalTextField(max_length=MAX_TEXT)
+    color = OptionalTextField(max_length=255)
+    iconSrc = OptionalTextField(source="icon_src", max_length=MAX_TEXT)
+    schema = TextField(max_length=MAX_TEXT, required=False, help_text="[] if left out: it takes nothing.")
+    func = TextField(max_length=MAX_TEXT, required=False)
+
+
+class ToolCreateSerializer(ToolUpdateSerializer):
+    """A new tool."""
+
+    name = TextField(max_length=255)
+    func = TextField(max_length=MAX_TEXT)

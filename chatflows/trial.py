@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 
 from chatflows.flowdata import read_graph
 from chatflows.models import Chatflow
+from chatflows.tools import StoredTools
 from engine.context import CalledFlow, RunRequest, World
 from engine.errors import NodeInputError
 from engine.events import Event
@@ -82,6 +83,7 @@ async def try_flow(
             variables=await sync_to_async(variable_values)(workspace_id) if workspace_id else {},
         )
         if workspace_id:
+            world = replace(world, tools=StoredTools(workspace_id))
             world = replace(world, flows=SavedFlows(workspace_id, world))
         request = RunRequest(question, chat_id=chat_id, session_id=chat_id, form=form, is_streaming=True)
         async for event in run_flow(parse_flow(flow_data), request, world, registry=load_registry()):

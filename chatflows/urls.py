@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chatflows import catalogue, inspection, views
+from chatflows import catalogue, inspection, tool_views, views
 
 urlpatterns = [
     path("chatflows", views.ChatflowsView.as_view()),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("flow-config/<str:chatflow_id>", inspection.FlowConfigView.as_view()),
     path("agentflows", views.AgentflowsView.as_view()),
     path("agentflows/<str:chatflow_id>", views.AgentflowView.as_view()),
+    path("tools", tool_views.ToolsView.as_view()),
+    path("tools/<str:tool_id>", tool_views.ToolView.as_view()),
     path("nodes", catalogue.NodesView.as_view()),
     path("nodes/<str:name>", catalogue.NodeView.as_view()),
     path("node-icon/<str:name>", catalogue.NodeIconView.as_view()),

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from chatflows.records import afind_flow
+from chatflows.tools import StoredTools
 from engine.context import CalledFlow, PreviousRun, RunRequest, Sandbox, World
 from engine.errors import EngineError, NodeInputError
 from engine.events import Event
@@ -208,6 +209,7 @@ class RunHost:
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables={**stored, **given},
             flows=Neighbours(self, run),
+            tools=StoredTools(run.workspace_id),
             sandbox=self._sandbox,
             previous=lambda: self._previous(run),
             vectors=WorkspaceVectors(self._store.pool, run.workspace_id),

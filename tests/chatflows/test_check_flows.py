@@ -103,8 +103,9 @@ def test_a_file_that_an_export_left_out_is_told_and_does_not_keep_a_flow_from_ru
     ("document", "state", "code"),
     [
         (TOOL, "custom tool, runs in the sandbox", 0),
-        ({**TOOL, "schema": "["}, "broken: x.json: the tool's schema is not valid JSON", 3),
-        ({**TOOL, "func": None}, "broken: x.json: a tool needs a schema that is a list, and a func that is text", 3),
+        ({**TOOL, "schema": "["}, "broken: x.json: the tool's schema: not valid JSON", 3),
+        ({**TOOL, "schema": "{}"}, "broken: x.json: the tool's schema: expected JSON text of a list", 3),
+        ({**TOOL, "func": None}, "broken: x.json: the tool's func: missing", 3),
         ("{", "broken: x.json: not valid JSON", 3),
         ({"a": 1}, "broken: x.json: expected an object with nodes and edges", 3),
     ],

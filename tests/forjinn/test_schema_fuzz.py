@@ -36,6 +36,9 @@ JSON_TEXTS = {
     "flowData": GRAPHS.map(lambda graph: json.dumps({"edges": [], **graph})),
     "chatbotConfig": SMALL.map(json.dumps),
     "apiConfig": SMALL.map(json.dumps),
+    "schema": st.lists(st.fixed_dictionaries({"property": st.text(min_size=1, max_size=5)}), max_size=2).map(
+        json.dumps
+    ),
 }
 
 
@@ -54,7 +57,7 @@ def describe(document: dict[str, Any]) -> dict[str, Operation]:
 # The library has no types.
 DOCUMENT = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
 OPERATIONS = describe(copy.deepcopy(DOCUMENT))
-POINTED = ("{chatflow_id}", "{execution_id}", "{raw_key}")  # what `Things` has
+POINTED = ("{chatflow_id}", "{execution_id}", "{raw_key}", "{tool_id}")  # what `Things` has
 
 
 def can_be_malformed(operation: Operation) -> bool:
@@ -86,12 +89,17 @@ class Things:
         self._platform.call("PUT", f"/api/v1/agentflows/{flow_id}", {"deployed": True})
         return flow_id
 
+    def _new_tool(self) -> str:
+        created = self._platform.call("POST", "/api/v1/tools", {"name": "Fuzzed", "func": "return 1"})
+        return str(created.json()["id"])
+
     def point(self, case: Call) -> None:
         """Give the case ids of things that are there."""
         changes = case.operation.method in ("put", "delete") and "flows/" in case.operation.path
         present: dict[str, Callable[[], str]] = {
             "chatflow_id": self._new_flow if changes else lambda: self._flow_id,
             "execution_id": lambda: self._execution_id,
+            "tool_id": self._new_tool,
             "raw_key": lambda: self._platform.api_key,
         }
         for name in present.keys() & case.path_parameters.keys():

@@ -100,6 +100,15 @@ def llm_step(model_url: str, node_id: str = "llmAgentflow_0", label: str = "Ask"
     return step(node_id, label, given)
 
 
+def tool_agent(model_url: str, tool_id: str) -> str:
+    """Start and one agent, which has a tool that its workspace keeps."""
+    tools = [{"agentSelectedTool": "customTool", "agentSelectedToolConfig": {"selectedTool": tool_id}}]
+    config = {"modelName": "scripted", "basepath": model_url, "agentModel": "chatOpenAI"}
+    inputs = {"agentModel": "chatOpenAI", "agentModelConfig": config, "agentMessages": [], "agentTools": tools}
+    nodes = [start(), step("agentAgentflow_0", "Agent", inputs)]
+    return flow(nodes, path("startAgentflow_0", "agentAgentflow_0"))
+
+
 def agentflow(model_url: str, **start: Any) -> str:
     """Start and one LLM, which remembers."""
     return flow(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 from asgiref.sync import sync_to_async
@@ -16,7 +17,16 @@ from django.core.management.base import BaseCommand, CommandError
 
 from chatflows.file_checks import Checked, check_file
 from chatflows.inspection import problem_entry
-from chatflows.interchange import FlowFile, ToolFile, import_flow, read_file, read_flow_file
+from chatflows.interchange import (
+    FlowFile,
+    Imported,
+    ToolFile,
+    WorkspaceFile,
+    import_flow,
+    import_tool,
+    read_file,
+    read_flow_file,
+)
 from chatflows.stub_model import stub_model
 from chatflows.trial import try_flow, with_models_at
 from engine.errors import EngineError
@@ -41,7 +51,8 @@ class Command(BaseCommand):
             help=f"Say which files run here and what the others lack; exit code {DOES_NOT_RUN} if one does not.",
         )
         importing = actions.add_parser(
-            "import", help="Save flows from canvas exports, templates and exports of whole workspaces; safe to repeat."
+            "import",
+            help="Save flows and tools from canvas exports, templates and exports of whole workspaces; safe to repeat.",
         )
         for parser_of_files in (checking, importing):
             parser_of_files.add_argument(
@@ -101,37 +112,47 @@ class Command(BaseCommand):
             raise CommandError(f"{failing} of {len(checked)} do not run here", returncode=DOES_NOT_RUN)
 
     def _import(self, workspace: Workspace, files: list[Path]) -> None:
-        """Every flow that can be imported is; a bad one is told, and fails the command at the end."""
+        """Whatever can be imported is; what is bad is told, and fails the command at the end."""
         failed = 0
         for file in files:
             try:
                 found = read_file(file)
-                if isinstance(found, ToolFile):
-                    raise CommandError(f"{file.name}: this is a tool, not a flow")
-            except (AppError, CommandError) as exc:
+            except AppError as exc:
                 self.stderr.write(f"failed     {exc}")
                 failed += 1
                 continue
-            if isinstance(found, FlowFile):
-                failed += not self._import_flow(workspace, found)
-                continue
-            failed += sum(not self._import_flow(workspace, flow) for flow in found.flows)
-            for name, value in found.variables.items():
-                set_variable(workspace=workspace, name=name, value=value)
-                self.stdout.write(f"variable   {name}")
-            for words in found.left_out:
-                self.stdout.write(f"left out   {words}")
+            if isinstance(found, WorkspaceFile):
+                failed += self._import_workspace(workspace, found)
+            else:
+                failed += self._import_one(workspace, found) is None
         if failed:
             raise CommandError(f"{failed} could not be imported")
 
-    def _import_flow(self, workspace: Workspace, flow: FlowFile) -> bool:
+    def _import_workspace(self, workspace: Workspace, found: WorkspaceFile) -> int:
+        """How many of its flows and tools could not be imported."""
+        imported = [(tool, self._import_one(workspace, tool)) for tool in found.tools]
+        failed = sum(one is None for _, one in imported)
+        failed += sum(self._import_one(workspace, flow) is None for flow in found.flows)
+        for name, value in found.variables.items():
+            set_variable(workspace=workspace, name=name, value=value)
+            self.stdout.write(f"variable   {name}")
+        renamed = [_other_id(tool, one.id, found.flows) for tool, one in imported if one and tool.id != one.id]
+        for words in (*filter(None, renamed), *found.left_out):
+            self.stdout.write(f"left out   {words}")
+        return failed
+
+    def _import_one(self, workspace: Workspace, found: FlowFile | ToolFile) -> Imported | None:
         try:
-            imported = import_flow(workspace_id=workspace.pk, flow=flow, author="import")
+            if isinstance(found, ToolFile):
+                imported = import_tool(workspace_id=workspace.pk, tool=found)
+            else:
+                imported = import_flow(workspace_id=workspace.pk, flow=found, author="import")
         except AppError as exc:
             self.stderr.write(f"failed     {exc.message}")
-            return False
-        self.stdout.write(f"{imported.outcome:<10} {imported.chatflow_id}  {flow.kind:<10} {flow.name}")
-        return True
+            return None
+        kind = "tool" if isinstance(found, ToolFile) else found.kind
+        self.stdout.write(f"{imported.outcome:<10} {imported.id}  {kind:<10} {found.name}")
+        return imported
 
     def _run(self, options: dict[str, Any]) -> None:
         """The answer goes to stdout as it comes, the nodes to stderr as they end."""
@@ -190,6 +211,14 @@ class Command(BaseCommand):
                 raise CommandError("The flow waits for a human, which a run from the command line does not have")
             case RunFailed():
                 raise CommandError(event.error)
+
+
+def _other_id(tool: ToolFile, tool_id: UUID, flows: Sequence[FlowFile]) -> str:
+    """In words: which flows still name a tool by an id that it does not have here; "" if none does."""
+    naming = [flow.name for flow in flows if tool.id is not None and str(tool.id) in flow.flow_data]
+    if not naming:
+        return ""
+    return f"tool {tool.name!r} has the id {tool_id} here: choose it anew in {', '.join(map(repr, naming))}"
 
 
 def _row(event: NodeFinished | NodeFailed) -> tuple[str, str, str, str]:
