@@ -12,10 +12,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatflows.demo import FOLDER
+from chatflows.tools import create_tool
 from chatflows.trial import with_models_at
 from tests.factories import graph_text, make_chatflow, make_workspace
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
+from tests.predictions import drawing
 from workspaces.services import create_credential
 
 CHAT = FOLDER / "chat.json"
@@ -216,3 +218,20 @@ def replying(text: str) -> str:
 def begun_by_a_message(step: dict[str, Any]) -> str:
     start = {"id": "start_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}
     return graph_text(start, {"id": "step_0", **step}, edges=[{"source": "start_0", "target": "step_0"}])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_may_use_the_tools_of_the_workspace_that_is_named_and_no_others(
+    tmp_path: Path, model: ScriptedModel
+) -> None:
+    tool = create_tool(workspace_id=make_workspace("Keepers").pk, name="shout", func="return 'LOUD'")
+    flow = tmp_path / "agent.json"
+    flow.write_text(drawing.tool_agent(model.url, str(tool.pk)))
+    model.script(Reply(tool_calls=[("shout", {})]), "Done.")
+
+    out, _ = run(flow, question="Hello", model_url=model.url, workspace="Keepers")
+
+    assert out.strip() == "Done."
+    assert "LOUD" in json.dumps(model.requests[1].messages)
+    with pytest.raises(CommandError, match="is not here: run the flow in a workspace that keeps it"):
+        run(flow, question="Hello", model_url=model.url)
