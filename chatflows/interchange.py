@@ -163,7 +163,7 @@ def import_flow(*, workspace_id: UUID, flow: FlowFile, author: str) -> Imported:
 def import_tool(*, workspace_id: UUID, tool: ToolFile) -> Imported:
     """Keep the tool under its name: created, or changed where one has it already.
 
-    A tool from another server keeps its id, by which flows name it, unless somebody has that id or its name here.
+    A tool from another server keeps its id, by which flows name it, unless somebody has that id here.
     Importing the same file again changes nothing. Raises BadRequest if several tools have the name.
     """
     fields = {
@@ -174,9 +174,11 @@ def import_tool(*, workspace_id: UUID, tool: ToolFile) -> Imported:
         "schema": tool.schema,
         "func": tool.func,
     }
-    present = _present_tool(workspace_id, tool)
+    is_free = tool.id is not None and not Tool.objects.filter(pk=tool.id).exists()
+    # One of the same name is another tool then, as two of an export may be, and flows name them by their ids.
+    present = None if is_free else _present_tool(workspace_id, tool)
     if present is None:
-        tool_id = uuid7() if tool.id is None or Tool.objects.filter(pk=tool.id).exists() else tool.id
+        tool_id = tool.id if tool.id is not None and is_free else uuid7()
         return Imported(create_tool(workspace_id=workspace_id, id=tool_id, **fields).pk, "created")
     updated = update_tool(workspace_id=workspace_id, tool_id=present.pk, **fields)
     return Imported(present.pk, "unchanged" if updated.updated_at == present.updated_at else "updated")

@@ -17,6 +17,7 @@ from workspaces.models import Workspace
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "flows" / "tools"
 ID = "29e51b55-6d5a-4f4f-9376-a864a62004cb"
+OTHER_ID = "f0ea4e6b-d95d-4554-8270-d8e31b393243"
 MAIL = {
     "name": "send_mail",
     "description": "Sends mail.",
@@ -106,6 +107,18 @@ def test_the_tool_of_an_export_keeps_the_id_that_its_flows_name(workspace: Works
     assert str(Tool.objects.get_for(workspace.pk, name="send_mail").pk) == ID
     assert "left out" not in said
     assert imported(workspace, path).count("unchanged") == 2
+
+
+def test_tools_of_an_export_that_share_a_name_stay_apart(workspace: Workspace, tmp_path: Path) -> None:
+    other = {**MAIL, "id": OTHER_ID, "func": "return 'other'"}
+    path = write(tmp_path, "all.json", {"Tool": [{"id": ID, **MAIL}, other]})
+
+    imported(workspace, path)
+    again = imported(workspace, path)
+
+    functions = {str(tool.pk): tool.func for tool in Tool.objects.of(workspace.pk)}
+    assert functions == {ID: MAIL["func"], OTHER_ID: other["func"]}
+    assert again.count("unchanged") == 2
 
 
 def test_a_tool_that_was_renamed_here_is_found_by_its_id(workspace: Workspace, tmp_path: Path) -> None:
