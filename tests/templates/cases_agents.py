@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from tests.templates.case import ANY_PINECONE, Case, Turn, call, route
 
@@ -18,15 +17,10 @@ AGAIN = "seqLLMNode_0 seqCondition_0 seqLLMNode_1 seqLoop_0"
 FETCH = "return await (await fetch('{vendors}/sql', {method: 'POST', body: JSON.stringify({query: $input})})).json();"
 
 
-def tool(name: str, code: str, argument: str = "input") -> Mapping[str, Any]:
-    """A tool of the template's own workspace, as its new owner writes it anew: exports carry its id alone."""
-    schema = json.dumps([{"property": argument, "type": "string", "description": "Of whom.", "required": True}])
-    return {
-        "customToolName": name,
-        "customToolDesc": f"The {name}.",
-        "customToolSchema": schema,
-        "customToolFunc": code,
-    }
+def tool(name: str, func: str) -> Mapping[str, str]:
+    """A tool of the template's own workspace, as its new owner writes it anew."""
+    schema = json.dumps([{"property": "input", "type": "string", "description": "Of whom.", "required": True}])
+    return {"name": name, "description": f"The {name}.", "schema": schema, "func": func}
 
 
 def turn(worker: str) -> str:
@@ -136,7 +130,7 @@ CASES = (
                 heard="Knee of Ann",
             ),
         ],
-        fill={
+        tools={
             "customTool_0": tool("patient_identity_database", "return {name: $input, id: 7};"),
             "customTool_1": tool("patient_information_database", "return `Knee of ${$input}, 03-01-2026`;"),
         },
@@ -200,7 +194,7 @@ CASES = (
                 SAID,
             ),
         ],
-        fill={"customTool_0": tool("refund", "return `Refunded ${$input}`;")},
+        tools={"customTool_0": tool("refund", "return `Refunded ${$input}`;")},
     ),
     Case(
         "Text to SQL",
@@ -219,6 +213,6 @@ CASES = (
                 heard="There are 42.",
             )
         ],
-        fill={"customTool_0": tool("execute_sql", FETCH)},
+        tools={"customTool_0": tool("execute_sql", FETCH)},
     ),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.predictions import drawing
-from tests.templates.case import FLOWS, MODEL, VENDORS
+from tests.templates.case import FLOWS, VENDORS
 from tests.templates.vendors import STOCKS
 
 
@@ -26,35 +26,34 @@ class ToolCase:
     edits: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def template(self) -> Mapping[str, Any]:
-        read: Mapping[str, Any] = json.loads((FLOWS / "tools" / f"{self.file}.json").read_text())
+    def template(self) -> Mapping[str, str]:
+        read: Mapping[str, str] = json.loads((FLOWS / "tools" / f"{self.file}.json").read_text())
         return read
 
-    def flow_data(self, places: Mapping[str, str]) -> str:
-        """An agent with the tool."""
-        template = self.template
-        assert self.address in template["func"]
-        code = template["func"].replace(self.address, places[VENDORS] + self.there.removeprefix(VENDORS))
-        for old, new in self.edits.items():
-            code = code.replace(old, new)
-        tool = {
-            "customToolName": template["name"],
-            "customToolDesc": template["description"],
-            "customToolSchema": template["schema"],
-            "customToolFunc": code,
-        }
-        nodes = [
-            drawing.chat_model(places[MODEL]),
-            drawing.classic("customTool_0", "Tools", tool, "CustomTool", "Tool"),
-            drawing.classic("bufferMemory_0", "Memory", {}, "BufferMemory"),
-            drawing.classic("toolAgent_0", "Agents", {}, "AgentExecutor"),
-        ]
-        edges = [
-            drawing.wire("chatOpenAI_0", "toolAgent_0", "model"),
-            drawing.wire("customTool_0", "toolAgent_0", "tools"),
-            drawing.wire("bufferMemory_0", "toolAgent_0", "memory"),
-        ]
-        return json.dumps({"nodes": nodes, "edges": edges})
+    @property
+    def tool(self) -> Mapping[str, str]:
+        """The template as its new owner keeps it."""
+        func = self.template["func"]
+        assert self.address in func
+        for old, new in {self.address: self.there, **self.edits}.items():
+            func = func.replace(old, new)
+        return {**self.template, "func": func}
+
+
+def agent(model_url: str, tool_id: str) -> str:
+    """A flow that may use a tool of its workspace."""
+    nodes = [
+        drawing.chat_model(model_url),
+        drawing.classic("customTool_0", "Tools", {"selectedTool": tool_id}, "CustomTool", "Tool"),
+        drawing.classic("bufferMemory_0", "Memory", {}, "BufferMemory"),
+        drawing.classic("toolAgent_0", "Agents", {}, "AgentExecutor"),
+    ]
+    edges = [
+        drawing.wire("chatOpenAI_0", "toolAgent_0", "model"),
+        drawing.wire("customTool_0", "toolAgent_0", "tools"),
+        drawing.wire("bufferMemory_0", "toolAgent_0", "memory"),
+    ]
+    return json.dumps({"nodes": nodes, "edges": edges})
 
 
 TOOLS = (

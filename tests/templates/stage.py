@@ -86,8 +86,15 @@ class Stage:
 
     def deploy(self, case: Case) -> str:
         """Save the template and put it to work; returns the flow's id."""
-        text = case.flow_data(self.places)
-        return self.save(case.file, text)
+        tool_ids = {node_id: self.keep(tool) for node_id, tool in case.tools.items()}
+        return self.save(case.file, case.flow_data(self.places, tool_ids))
+
+    def keep(self, tool: Mapping[str, str]) -> str:
+        """Keep a tool in the workspace; returns its id."""
+        func = tool["func"].replace(VENDORS, self.vendors.url)
+        kept = self.holder.http.post("/tools", json={**tool, "func": func})
+        assert kept.status_code == 200, kept.text
+        return str(kept.json()["id"])
 
     def save(self, name: str, flow_data: str) -> str:
         kind = kind_of(read_graph(flow_data))

@@ -19,7 +19,7 @@ from tests.templates.case import FLOWS, Case, Turn
 from tests.templates.cases_agentflows import CASES as AGENTFLOWS
 from tests.templates.cases_agents import CASES as AGENTS
 from tests.templates.cases_classic import CASES as CLASSIC
-from tests.templates.cases_tools import TOOLS, ToolCase
+from tests.templates.cases_tools import TOOLS, ToolCase, agent
 from tests.templates.stage import Stage, check_order, new_chat
 
 CASES = [*CLASSIC, *AGENTFLOWS, *AGENTS]
@@ -28,7 +28,7 @@ CASES = [*CLASSIC, *AGENTFLOWS, *AGENTS]
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
 def test_a_published_flow_runs(stage: Stage, case: Case) -> None:
     flow_id, chat_id = stage.deploy(case), new_chat()
-    kind = kind_of(read_graph(case.flow_data(stage.places)))
+    kind = kind_of(read_graph(case.flow_data(stage.places, {})))
     conversation: list[tuple[str, str]] = []
     asked: dict[str, Any] = {}
     calls = 0
@@ -54,7 +54,7 @@ def test_a_published_flow_runs(stage: Stage, case: Case) -> None:
 @pytest.mark.parametrize("case", TOOLS, ids=lambda case: case.file)
 def test_a_published_tool_runs_in_the_sandbox(stage: Stage, case: ToolCase) -> None:
     name = case.template["name"]
-    flow_id = stage.save(case.file, case.flow_data(stage.places))
+    flow_id = stage.save(case.file, agent(stage.model.url, stage.keep(case.tool)))
     turn = Turn("Do it", [Reply(tool_calls=[(name, case.given)]), "Done."], "Done.", "", "")
 
     told = stage.say(flow_id, turn, new_chat())
