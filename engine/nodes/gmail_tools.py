@@ -31,7 +31,7 @@ GMAIL = NodeSpec(
     base_classes=("Gmail", "Tool"),
     help="Lets a model read and send mail.",
     params=(
-        Param("credential", "credential", "Connect Credential", optional=True),
+        Param("credential", "credential", "Connect Credential"),
         Param("gmailType", "options", "Type", optional=True, options=("drafts", "messages"), help="What it works on."),
         Param("draftActions", "multiOptions", "Draft Actions", optional=True, help="createDraft."),
         Param(
