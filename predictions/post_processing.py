@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 SPEAKERS = {"user": "userMessage", "assistant": "apiMessage"}
 
 
-def post_processor(flow: FlowRecord | None) -> str:
+def post_processor(flow: FlowRecord) -> str:
     """The function's text; empty if the flow has none that is switched on."""
-    if flow is None or not is_post_processed(flow.chatbot_config):
+    if not is_post_processed(flow.chatbot_config):
         return ""
     code = str(flow.chatbot_config["postProcessing"].get("customFunction") or "")
     try:

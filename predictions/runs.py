@@ -29,7 +29,7 @@ from engine.runner import Commands, Limits, Resume, run_flow
 from engine.vectors import Shelf
 from predictions.checkpoints import Checkpoint
 from predictions.pool import DatabaseAway, patiently
-from predictions.post_processing import post_processed, post_processor
+from predictions.post_processing import post_processed
 from predictions.recorder import Recorder
 from predictions.store import ClaimedRun, Outcome, Store
 from predictions.stream import EventPublisher
@@ -166,16 +166,16 @@ class RunHost:
             await log.close(settled_event(outcome))
 
     async def _post_process(self, run: ClaimedRun, recorder: Recorder, world: World) -> None:
-        if recorder.answer is None:
+        code = run.request.get("lastWord")
+        if not code or recorder.answer is None:
             return
-        try:
-            code = post_processor(await afind_flow(run.chatflow_id))
-            if "$vars" in code and not world.variables:
+        if "$vars" in code and not world.variables:
+            try:
                 world = replace(world, variables=await sync_to_async(variable_values)(run.workspace_id))
-        except DatabaseError as exc:
-            logger.warning("post-processing left out", extra={"execution_id": run.id, "error": str(exc)})
-            return
-        if code and (text := await post_processed(code, recorder.answer, run, world)) is not None:
+            except DatabaseError as exc:
+                logger.warning("post-processing left out", extra={"execution_id": run.id, "error": str(exc)})
+                return
+        if (text := await post_processed(code, recorder.answer, run, world)) is not None:
             recorder.rewrite(text)
 
     async def _settle(self, outcome: Outcome) -> bool:

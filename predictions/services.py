@@ -12,6 +12,7 @@ from forjinn.core.errors import AppError, NotFound, Unavailable
 from forjinn.core.ids import uuid7
 from predictions.dispatch import BrokerAway
 from predictions.pool import DatabaseAway, Pool, borrowed
+from predictions.post_processing import post_processor
 from predictions.requests import PredictionRequest
 from predictions.store import NewRun
 from predictions.web import WebProcess
@@ -83,9 +84,14 @@ async def start_prediction(
 
 
 def _stored(request: PredictionRequest, flow: FlowRecord) -> dict[str, Any]:
-    """With overrides go the rules of this moment: a run that starts again later means the same."""
+    """With overrides go the rules of this moment, and with all the function that has the last word: a run that starts
+    again later means the same, and its answer needs nothing more of the database."""
     stored = request.stored()
-    return {**stored, "overrideRules": flow.api_config.get("overrideConfig")} if request.overrides else stored
+    if request.overrides:
+        stored["overrideRules"] = flow.api_config.get("overrideConfig")
+    if code := post_processor(flow):
+        stored["lastWord"] = code
+    return stored
 
 
 async def find_run(pool: Pool, *, execution_id: UUID, chatflow_id: UUID | None = None) -> FoundRun:

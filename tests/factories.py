@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from apikeys.models import ApiKey
 from apikeys.services import create_api_key
@@ -20,7 +21,7 @@ _numbers = count(1)
 
 def make_user(email: str = "", *, password: str | None = None) -> User:
     """Without a password, which would cost each test a tenth of a second of hashing."""
-    return User.objects.create_user(email or f"person{next(_numbers)}@example.com", password)
+    return User.objects.create_user(email or f"{uuid4().hex}@example.com", password)
 
 
 def make_workspace(name: str = "") -> Workspace:
