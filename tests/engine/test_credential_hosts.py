@@ -18,6 +18,7 @@ from tests.engine.node_world import MemoryCredentials, NodeWorld
 
 KEYS = {"openAIApiKey": "sk-secret", "anthropicApiKey": "sk-secret", "azureOpenAIApiKey": "sk-secret"}
 AZURE_KEYS = {**KEYS, "azureOpenAIApiInstanceName": "ours", "azureOpenAIApiDeploymentName": "gpt"}
+VERTEX_KEYS = {"googleApplicationCredential": "{}", "projectID": "our-project"}
 COLLECTOR = "https://collector.test/v1"
 
 
@@ -107,14 +108,23 @@ def test_a_secret_does_not_show_its_values() -> None:
     assert "sk-secret" not in repr(Secret(KEYS, ["collector.test"]))
 
 
+def addresses(spec: NodeSpec) -> list[str]:
+    return [param.name for param in spec.params if param.label in ("Base URL", "BasePath")]
+
+
 def chat_models() -> list[NodeSpec]:
-    return [node_type.spec for node_type in load_registry() if node_type.spec.category == "Chat Models"]
+    """Those whose author may choose an address."""
+    models = [node_type.spec for node_type in load_registry() if node_type.spec.category == "Chat Models"]
+    return [spec for spec in models if addresses(spec)]
+
+
+def test_nearly_every_chat_model_takes_an_address() -> None:
+    assert len(chat_models()) > 20
 
 
 @pytest.mark.parametrize("spec", chat_models(), ids=lambda spec: spec.name)
 async def test_no_chat_model_sends_its_key_to_a_stranger(spec: NodeSpec) -> None:
-    urls = {param.name: COLLECTOR for param in spec.params if param.label in ("Base URL", "BasePath")}
-    assert urls
+    urls = dict.fromkeys(addresses(spec), COLLECTOR)
 
     with pytest.raises(NodeInputError, match="may not be sent to collector"):
-        await build(spec.name, urls, Secret(AZURE_KEYS))
+        await build(spec.name, urls, Secret({**AZURE_KEYS, **VERTEX_KEYS}))
