@@ -14,6 +14,10 @@ from engine.spec import NodeResult
 
 OnError = Literal["fail", "continue", "branch"]
 CHOICES: tuple[OnError, ...] = ("fail", "continue", "branch")
+Failure = Literal["rateLimit", "timeout", "server", "connection"]
+FAILURES: tuple[Failure, ...] = ("rateLimit", "timeout", "server", "connection")
+TOO_MANY_REQUESTS = 429
+TIMEOUTS = frozenset({408, 504})
 MOST_RETRIES = 10
 LONGEST_S = 3600.0
 ERROR_HANDLE = "error"  # of `<node id>-output-error`: the way out that "branch" takes
@@ -23,10 +27,12 @@ ERROR_HANDLE = "error"  # of `<node id>-output-error`: the way out that "branch"
 class Policy:
     """A node's own, from `data.policy` in the flow; every key may be left out:
 
-        {"retry": {"max": 2, "baseSeconds": 0.5, "ceilingSeconds": 8}, "timeoutSeconds": 30,
-         "onError": "fail" | "continue" | "branch", "concurrent": true}
+        {"retry": {"max": 2, "baseSeconds": 0.5, "ceilingSeconds": 8, "on": ["rateLimit", "timeout"]},
+         "timeoutSeconds": 30, "onError": "fail" | "continue" | "branch", "concurrent": true}
 
-    A retry follows a ProviderError that may pass, or a timeout, unless the node has already said something. "continue"
+    A retry follows a ProviderError that may pass, or a timeout, unless the node has already said something. `on` keeps
+    it to some of these: "rateLimit", "timeout" (the policy's or the vendor's), "server" (any other answer that refuses)
+    and "connection" (no answer, or one that broke off); left out, it is all of them. "continue"
     goes on with `{"error": message}` as the node's output; "branch" does, along the edges of its handle "error" alone.
     `concurrent` lets a node run beside those that are ready before it: it then sees state and messages as they were
     when it became ready.
@@ -35,6 +41,7 @@ class Policy:
     retries: int = 0
     base_s: float = 0.5
     ceiling_s: float = 8.0
+    retried: frozenset[Failure] = frozenset(FAILURES)
     timeout_s: float | None = None
     on_error: OnError = "fail"
     concurrent: bool = False
@@ -58,6 +65,7 @@ def read_policy(raw: Mapping[str, Any], label: str) -> Policy:
         retries=int(_bounded(retry.get("max", 0), "retry.max", label, MOST_RETRIES)),
         base_s=_bounded(retry.get("baseSeconds", 0.5), "retry.baseSeconds", label, LONGEST_S),
         ceiling_s=_bounded(retry.get("ceilingSeconds", 8), "retry.ceilingSeconds", label, LONGEST_S),
+        retried=_failures(retry.get("on", FAILURES), label),
         timeout_s=None if timeout is None else _bounded(timeout, "timeoutSeconds", label, LONGEST_S),
         on_error=on_error,
         concurrent=raw.get("concurrent") is True,
@@ -90,7 +98,7 @@ async def tried(
         except (ProviderError, NodeTimeout) as exc:
             attempt += 1
             is_final = isinstance(exc, ProviderError) and not exc.retryable
-            if is_final or attempt > policy.retries or not may_repeat():
+            if is_final or _failure(exc) not in policy.retried or attempt > policy.retries or not may_repeat():
                 raise
             asked = exc.retry_after_s if isinstance(exc, ProviderError) else None
         await clock.sleep(
@@ -98,6 +106,15 @@ async def tried(
             if asked is None
             else min(asked, policy.ceiling_s)
         )
+
+
+def _failure(exc: ProviderError | NodeTimeout) -> Failure:
+    # A vendor's silence has no status; what it was raised from tells it from a connection that was refused.
+    if isinstance(exc, NodeTimeout) or exc.status in TIMEOUTS or isinstance(exc.__cause__, TimeoutError):
+        return "timeout"
+    if exc.status == TOO_MANY_REQUESTS:
+        return "rateLimit"
+    return "server" if exc.status else "connection"
 
 
 async def _timed(run: Callable[[], Awaitable[NodeResult]], limit_s: float | None) -> NodeResult:
@@ -110,6 +127,16 @@ async def _timed(run: Callable[[], Awaitable[NodeResult]], limit_s: float | None
         if not limit.expired():
             raise
         raise NodeTimeout(f"It took longer than the {limit_s:g} seconds that its policy allows.") from exc
+
+
+def _failures(value: Any, label: str) -> frozenset[Failure]:
+    chosen = frozenset(known for known in FAILURES if known in value) if isinstance(value, list | tuple) else None
+    if not chosen or len(chosen) != len(value):
+        raise FlowError(
+            f"The policy of {label} is wrong: retry.on must be a list of some of {', '.join(FAILURES)}, each once, "
+            f"not {value!r}."
+        )
+    return chosen
 
 
 def _bounded(value: Any, name: str, label: str, most: float) -> float:

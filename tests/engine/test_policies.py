@@ -65,6 +65,51 @@ async def test_a_vendor_that_asks_for_time_gets_it_up_to_the_ceiling(board: Boar
     assert nodes.clock.slept == [2, 8]
 
 
+def silence() -> ProviderError:
+    error = ProviderError("fell silent", retryable=True)
+    error.__cause__ = TimeoutError()
+    return error
+
+
+FAILED = {
+    "rateLimit": ProviderError("slow down", retryable=True, status=429),
+    "timeout": silence(),
+    "server": ProviderError("overloaded", retryable=True, status=503),
+    "connection": ProviderError("broke off", retryable=True),
+}
+
+
+@pytest.mark.parametrize("chosen", FAILED)
+@pytest.mark.parametrize("failed", FAILED)
+async def test_a_retry_may_be_kept_to_some_failures(board: Board, nodes: NodeWorld, chosen: str, failed: str) -> None:
+    board.world = nodes.world
+    board.does["a"] = fails(1, FAILED[failed])
+    board.policies["a"] = {"retry": {"max": 1, "on": [chosen]}}
+
+    events = await board.run("start -> a")
+
+    assert isinstance(events[-1], RunFinished) is (chosen == failed)
+    assert len(nodes.clock.slept) == (chosen == failed)
+
+
+@pytest.mark.parametrize(("chosen", "is_retried"), [("timeout", True), ("server", False)])
+async def test_the_time_limit_of_a_policy_is_a_timeout(
+    board: Board, nodes: NodeWorld, chosen: str, is_retried: bool
+) -> None:
+    async def hang(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+        await asyncio.Event().wait()
+        return NodeResult()
+
+    board.world = nodes.world
+    board.does["a"] = hang
+    board.policies["a"] = {"timeoutSeconds": 0.01, "retry": {"max": 1, "on": [chosen]}}
+
+    events = await board.run("start -> a")
+
+    assert error_of(events).code == "node_timeout"
+    assert len(nodes.clock.slept) == is_retried
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [
@@ -150,6 +195,9 @@ async def test_a_node_whose_only_edge_is_for_failures_ends_the_path(board: Board
         ({"retry": 3}, "retry must be an object"),
         ({"retry": {"max": 11}}, "retry.max must be a number from 0 to 10, not 11"),
         ({"retry": {"max": "many"}}, "retry.max must be a number"),
+        ({"retry": {"on": "timeout"}}, "retry.on must be a list of some of rateLimit, timeout, server, connection"),
+        ({"retry": {"on": ["timeout", "refusal"]}}, "retry.on must be a list .* not .*refusal"),
+        ({"retry": {"on": []}}, "retry.on must be a list"),
         ({"timeoutSeconds": -1}, "timeoutSeconds must be a number from 0"),
         ({"onError": "ignore"}, "onError must be one of fail, continue, branch"),
     ],
