@@ -12,7 +12,6 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-
 PAUSE_S = 0.005  # it is to watch the burst, not to be a part of it
 
 
