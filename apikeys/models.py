@@ -18,9 +18,17 @@ def hash_key(raw: str) -> str:
 
 
 class ApiKey(WorkspaceScoped):
-    """A key of one workspace. `prefix` is what people recognise it by; the key itself is shown once, when made."""
+    """A key of one workspace, or of one deployment in it.
+
+    `prefix` is what people recognise it by; the key itself is shown once, when made.
+    """
+
+    class Kind(models.TextChoices):
+        WORKSPACE = "workspace"
+        DEPLOYMENT = "deployment"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.WORKSPACE, editable=False)
     name = models.CharField(max_length=200)
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)

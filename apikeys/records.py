@@ -46,14 +46,19 @@ def _unexpired(key: KeyRecord | None) -> KeyRecord | None:
 
 
 def _load(digest: str) -> KeyRecord | None:
-    key = ApiKey.objects.filter(digest=digest, revoked_at=None).first()
+    key = ApiKey.objects.filter(digest=digest, kind=ApiKey.Kind.WORKSPACE, revoked_at=None).first()
     if key is None:
         return None
+    note_use(key)
+    return KeyRecord(id=key.pk, workspace_id=key.workspace_id, name=key.name, expires_at=key.expires_at)
+
+
+def note_use(key: ApiKey) -> None:
+    """Write down that the key is in use; call it where a process loads the key's record."""
     # Loads come a minute apart while a key is in use: often enough to know it is, and no write for each request.
     now = timezone.now()
     unnoted = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_STEP)
     ApiKey.objects.filter(unnoted, pk=key.pk).update(last_used_at=now)
-    return KeyRecord(id=key.pk, workspace_id=key.workspace_id, name=key.name, expires_at=key.expires_at)
 
 
 _keys = RecordCache[str, KeyRecord]("apikeys", _load, read_key=str)

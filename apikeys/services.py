@@ -11,13 +11,20 @@ from apikeys.models import ApiKey, hash_key
 from workspaces.models import Workspace
 
 SHOWN = 8  # characters of a key that lists show
+PREFIXES = {ApiKey.Kind.WORKSPACE: "fj-", ApiKey.Kind.DEPLOYMENT: "cf_"}
 
 
-def create_api_key(*, workspace: Workspace, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
-    """The new key's row, and the key itself: `fj-` and 40 random characters that nobody can look up again."""
-    raw = f"fj-{secrets.token_urlsafe(30)}"
+def create_api_key(
+    *,
+    workspace: Workspace,
+    name: str,
+    expires_at: datetime | None = None,
+    kind: ApiKey.Kind = ApiKey.Kind.WORKSPACE,
+) -> tuple[ApiKey, str]:
+    """The new key's row, and the key itself: a prefix and 40 random characters that nobody can look up again."""
+    raw = f"{PREFIXES[kind]}{secrets.token_urlsafe(30)}"
     key = ApiKey.objects.create(
-        workspace=workspace, name=name, prefix=raw[:SHOWN], digest=hash_key(raw), expires_at=expires_at
+        workspace=workspace, name=name, kind=kind, prefix=raw[:SHOWN], digest=hash_key(raw), expires_at=expires_at
     )
     return key, raw
 

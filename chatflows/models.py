@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
@@ -13,6 +14,12 @@ from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SLUG_LENGTH = 80
+
+
+def new_object_id() -> str:
+    """24 random hexadecimal digits."""
+    return secrets.token_hex(12)
 
 
 class ChatflowQuerySet(ScopedQuerySet["Chatflow"]):
@@ -38,6 +45,9 @@ class Chatflow(WorkspaceScoped):
         CREWAI = "CREWAI"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # How other run APIs name the flow: in words, and in 24 hexadecimal digits. Neither ever changes.
+    slug = models.CharField(max_length=SLUG_LENGTH, editable=False)
+    object_id = models.CharField(max_length=24, unique=True, default=new_object_id, editable=False)
     name = models.CharField(max_length=255)
     display_name = models.CharField(max_length=100, blank=True)
     description = models.CharField(max_length=500, blank=True)
@@ -64,6 +74,7 @@ class Chatflow(WorkspaceScoped):
             models.Index(fields=["workspace", "kind", "-created_at", "-id"], name="chatflow_by_kind"),
             models.Index(fields=["workspace", "name"], name="chatflow_by_name"),
         ]
+        constraints = [models.UniqueConstraint(fields=["workspace", "slug"], name="chatflow_slug_once")]
 
     def __str__(self) -> str:
         return self.name
@@ -94,6 +105,19 @@ class ChatflowVersion(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         assert self._state.adding, "a version is never changed: make a new one"
         super().save(*args, **kwargs)
+
+
+class Deployment(WorkspaceScoped):
+    """A version that was handed to callers under a key of its own: later saves of the flow do not reach them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    chatflow = models.ForeignKey(Chatflow, on_delete=models.CASCADE)
+    version = models.ForeignKey(ChatflowVersion, on_delete=models.CASCADE, db_index=False)
+    apikey = models.OneToOneField(ApiKey, on_delete=models.CASCADE)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.version} by {self.apikey}"
 
 
 class ToolQuerySet(ScopedQuerySet["Tool"]):

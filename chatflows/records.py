@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
+from asgiref.sync import sync_to_async
+from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from chatflows.flowdata import FlowDataInvalid, FlowFacts, facts_of, read_graph
-from chatflows.models import Chatflow, ChatflowVersion
+from chatflows.models import SLUG_LENGTH, Chatflow, ChatflowVersion
+from forjinn.core.errors import DATABASE_AWAY, Unavailable
 from forjinn.core.records import RecordCache, announce_stale
 
+LONGEST_NAME = SLUG_LENGTH
 ALWAYS_STREAMABLE = frozenset({"MULTIAGENT", "AGENTFLOW", "AUTOADK", "AUTOGEN", "CREWAI"})
 
 
@@ -26,6 +31,8 @@ class FlowRecord:
     id: UUID
     workspace_id: UUID
     version_id: UUID
+    slug: str
+    object_id: str
     name: str
     kind: str
     deployed: bool
@@ -48,6 +55,31 @@ async def afind_flow(flow_id: UUID) -> FlowRecord | None:
     return await _flows.aget(flow_id)
 
 
+async def afind_named_flow(workspace_id: UUID, name: str) -> FlowRecord | None:
+    """The flow of this workspace that `name` is the id, the slug or the object id of. Raises Unavailable."""
+    flow = None
+    if len(name) <= LONGEST_NAME and "\0" not in name:
+        flow_id = _id_in(name) or await _names.aget(f"{workspace_id}:{name}")
+        flow = await afind_flow(flow_id) if flow_id else None
+    return flow if flow is not None and flow.workspace_id == workspace_id else None
+
+
+async def aflow_at(flow: FlowRecord, version_id: UUID) -> FlowRecord:
+    """The flow as another of its versions has it; its settings are those of now. Raises Unavailable."""
+    if version_id == flow.version_id:
+        return flow
+    try:
+        facts = await sync_to_async(_facts)(version_id)
+    except (OperationalError, InterfaceError) as exc:
+        raise Unavailable(DATABASE_AWAY) from exc
+    return replace(
+        flow,
+        version_id=version_id,
+        start_input_type=facts.start_input_type,
+        is_streamable=_streams(flow.kind, facts, flow.chatbot_config),
+    )
+
+
 def _load(flow_id: UUID) -> FlowRecord | None:
     flow = Chatflow.objects.select_related("version").defer("version__flow_data").filter(pk=flow_id).first()
     if flow is None or flow.version is None:
@@ -58,6 +90,8 @@ def _load(flow_id: UUID) -> FlowRecord | None:
         id=flow.pk,
         workspace_id=flow.workspace_id,
         version_id=flow.version.pk,
+        slug=flow.slug,
+        object_id=flow.object_id,
         name=flow.name,
         kind=flow.kind,
         deployed=flow.deployed,
@@ -67,10 +101,25 @@ def _load(flow_id: UUID) -> FlowRecord | None:
         api_config=_config(flow.api_config),
         digest=flow.version.digest,
         start_input_type=facts.start_input_type,
-        is_streamable=(
-            (flow.kind in ALWAYS_STREAMABLE or facts.is_streamable) and not is_post_processed(chatbot_config)
-        ),
+        is_streamable=_streams(flow.kind, facts, chatbot_config),
     )
+
+
+def _streams(kind: str, facts: FlowFacts, chatbot_config: Mapping[str, Any]) -> bool:
+    return (kind in ALWAYS_STREAMABLE or facts.is_streamable) and not is_post_processed(chatbot_config)
+
+
+def _id_in(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
+
+
+def _load_name(name: str) -> UUID | None:
+    workspace_id, _, name = name.partition(":")
+    named = Chatflow.objects.of(UUID(workspace_id)).filter(Q(slug=name) | Q(object_id=name))
+    return named.values_list("pk", flat=True).first()
 
 
 @lru_cache(maxsize=2048)
@@ -95,8 +144,11 @@ def is_post_processed(chatbot_config: Mapping[str, Any]) -> bool:
 
 
 _flows = RecordCache[UUID, FlowRecord]("chatflows", _load, read_key=UUID)
+_names = RecordCache[str, UUID]("chatflow names", _load_name, read_key=str)
 
 
 @receiver([post_save, post_delete], sender=Chatflow)
 def _announce(instance: Chatflow, **_: object) -> None:
     announce_stale("chatflows", instance.pk)
+    for name in (instance.slug, instance.object_id):
+        announce_stale("chatflow names", f"{instance.workspace_id}:{name}")

@@ -18,6 +18,8 @@ AGENT_KINDS = ("AGENTFLOW", "AUTOADK", "AUTOGEN", "CREWAI")
 # What a row of a list needs: no text of a flow is read for it.
 LISTED = (
     "id",
+    "slug",
+    "object_id",
     "name",
     "display_name",
     "description",
@@ -42,6 +44,8 @@ class ListedChatflowSerializer(serializers.Serializer[Mapping[str, Any]]):
     """A flow in a list: everything but its graph and its settings. What is not set is absent."""
 
     id = serializers.UUIDField()
+    slug = serializers.CharField(help_text="The flow's name in addresses: words and hyphens, kept when it is renamed.")
+    objectId = serializers.CharField(help_text="The flow's id as 24 hexadecimal digits.")
     name = serializers.CharField()
     displayName = serializers.CharField(required=False)
     description = serializers.CharField(required=False)
@@ -58,6 +62,8 @@ class ListedChatflowSerializer(serializers.Serializer[Mapping[str, Any]]):
         """`row` has the columns that LISTED names."""
         body = {
             "id": str(row["id"]),
+            "slug": row["slug"],
+            "objectId": row["object_id"],
             "name": row["name"],
             "displayName": row["display_name"],
             "description": row["description"],
@@ -77,6 +83,8 @@ class ChatflowSerializer(serializers.Serializer[Chatflow]):
     """A flow as a whole. What is not set is absent."""
 
     id = serializers.UUIDField()
+    slug = serializers.CharField(help_text="The flow's name in addresses: words and hyphens, kept when it is renamed.")
+    objectId = serializers.CharField(help_text="The flow's id as 24 hexadecimal digits.")
     name = serializers.CharField()
     displayName = serializers.CharField(required=False)
     description = serializers.CharField(required=False)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from datetime import datetime
 from typing import TypedDict, Unpack
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.text import slugify
 
 from apikeys.models import ApiKey
 from chatflows.flowdata import digest_of, read_graph
-from chatflows.models import Chatflow, ChatflowVersion
+from chatflows.models import SLUG_LENGTH, Chatflow, ChatflowVersion
 from forjinn.core.errors import BadRequest, NotFound, PreconditionFailed
 
 
@@ -46,7 +48,7 @@ def create_chatflow(*, workspace_id: UUID, author: str, flow_data: str, **fields
     _check_apikey(workspace_id, fields.get("apikey_id"))
     now = timezone.now()
     chatflow = Chatflow(workspace_id=workspace_id, created_at=now, updated_at=now, **fields)
-    chatflow.save(force_insert=True)
+    _insert(chatflow)
     _add_version(chatflow, flow_data, author=author, now=now)
     chatflow.save(update_fields=["version"])
     return chatflow
@@ -105,6 +107,20 @@ def _lock(
     if if_revision is not None and chatflow.revision not in if_revision:
         raise PreconditionFailed("The chatflow has been changed since it was read: read it again, then repeat")
     return chatflow
+
+
+def _insert(chatflow: Chatflow) -> None:
+    """Under a slug made of the flow's name; one that is taken gets a tail."""
+    words = slugify(chatflow.name)[: SLUG_LENGTH - 8].strip("-") or "flow"
+    chatflow.slug = words
+    try:
+        with transaction.atomic():
+            chatflow.save(force_insert=True)
+    except IntegrityError:
+        if not Chatflow.objects.of(chatflow.workspace_id).filter(slug=words).exists():
+            raise
+        chatflow.slug = f"{words}-{secrets.token_hex(3)}"
+        chatflow.save(force_insert=True)
 
 
 def _add_version(chatflow: Chatflow, flow_data: str, *, author: str, now: datetime) -> None:

@@ -24,6 +24,8 @@ def test_a_list_is_a_bare_array_newest_first_without_graphs(api: Api, workspace:
     assert [row["name"] for row in rows] == ["second", "first"]
     assert rows[0].keys() == {
         "id",
+        "slug",
+        "objectId",
         "name",
         "type",
         "deployed",

@@ -1,0 +1,80 @@
+"""Versions handed out under keys of their own: making one, and which one a key stands for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+from django.utils import timezone
+
+from apikeys.models import ApiKey, hash_key
+from apikeys.records import note_use
+from apikeys.services import create_api_key
+from chatflows.models import Chatflow, Deployment
+from forjinn.core.records import RecordCache, announce_stale
+
+KEY_SHAPE = re.compile(r"cf_[A-Za-z0-9_-]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRecord:
+    """What a good deployment key stands for."""
+
+    id: UUID
+    workspace_id: UUID
+    chatflow_id: UUID
+    version_id: UUID
+    expires_at: datetime | None
+
+
+@transaction.atomic
+def deploy(*, chatflow: Chatflow, name: str) -> tuple[Deployment, str]:
+    """Pin the flow's current version under a new key. The key itself, `cf_…`, cannot be looked up again."""
+    assert chatflow.version is not None, "a saved flow has a version"
+    key, raw = create_api_key(workspace=chatflow.workspace, name=name, kind=ApiKey.Kind.DEPLOYMENT)
+    deployment = Deployment.objects.create(
+        workspace=chatflow.workspace, chatflow=chatflow, version=chatflow.version, apikey=key
+    )
+    return deployment, raw
+
+
+async def afind_deployment(raw_key: str) -> DeploymentRecord | None:
+    """What the key stands for; None for one that is unknown, revoked or expired. Raises Unavailable."""
+    if not KEY_SHAPE.fullmatch(raw_key):
+        return None
+    found = await _deployments.aget(hash_key(raw_key))
+    if found is None or (found.expires_at is not None and found.expires_at <= timezone.now()):
+        return None
+    return found
+
+
+def _load(digest: str) -> DeploymentRecord | None:
+    found = Deployment.objects.select_related("apikey").filter(apikey__digest=digest, apikey__revoked_at=None).first()
+    if found is None:
+        return None
+    note_use(found.apikey)
+    return DeploymentRecord(
+        id=found.pk,
+        workspace_id=found.workspace_id,
+        chatflow_id=found.chatflow_id,
+        version_id=found.version_id,
+        expires_at=found.apikey.expires_at,
+    )
+
+
+_deployments = RecordCache[str, DeploymentRecord]("deployments", _load, read_key=str)
+
+
+@receiver([post_save, post_delete], sender=ApiKey)
+def _announce_key(instance: ApiKey, **_: object) -> None:
+    announce_stale("deployments", instance.digest)
+
+
+@receiver([post_save, post_delete], sender=Deployment)
+def _announce(instance: Deployment, **_: object) -> None:
+    announce_stale("deployments", instance.apikey.digest)

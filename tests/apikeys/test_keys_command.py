@@ -1,0 +1,91 @@
+"""`manage.py keys create`: keys for scripts."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.core.management import CommandError, call_command
+
+from apikeys.models import ApiKey
+from apikeys.services import revoke_api_key
+from chatflows.deployments import afind_deployment
+from chatflows.services import update_chatflow
+from tests.cast import Api
+from tests.factories import graph_text, make_chatflow, make_workspace
+from workspaces.models import Workspace
+
+
+def make_key(*args: str) -> str:
+    out = StringIO()
+    call_command("keys", "create", *args, stdout=out)
+    return out.getvalue().strip()
+
+
+def make_key_for_programs(*args: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(make_key(*args, "--json"))
+    return made
+
+
+def test_a_workspace_key_opens_its_workspace(workspace: Workspace) -> None:
+    made = make_key_for_programs("--workspace", workspace.name, "--name", "deployer")
+
+    assert made["apiKey"].startswith("fj-")
+    assert (made["kind"], made["keyName"], made["workspaceId"]) == ("workspace", "deployer", str(workspace.pk))
+    assert Api(made["apiKey"]).get("/chatflows").status_code == 200
+
+
+def test_without_json_the_key_alone_is_printed(workspace: Workspace) -> None:
+    assert Api(make_key("--workspace", str(workspace.pk))).get("/chatflows").status_code == 200
+
+
+def test_a_deployment_key_stands_for_the_version_of_its_moment(workspace: Workspace) -> None:
+    flow = make_chatflow(workspace, name="Greeter")
+    assert flow.version is not None
+
+    made = make_key_for_programs("--workspace", workspace.name, "--flow", "greeter")
+    update_chatflow(workspace_id=workspace.pk, chatflow_id=flow.pk, author="me", flow_data=graph_text())
+
+    found = async_to_sync(afind_deployment)(made["apiKey"])
+    assert made["apiKey"].startswith("cf_")
+    assert found is not None
+    assert (found.chatflow_id, found.version_id) == (flow.pk, flow.version.pk)
+
+
+def test_a_deployment_key_opens_nothing_else(workspace: Workspace) -> None:
+    make_chatflow(workspace, name="Greeter")
+
+    made = make_key_for_programs("--workspace", workspace.name, "--flow", "Greeter")
+
+    assert Api(made["apiKey"]).get("/chatflows").status_code == 401
+
+
+def test_a_revoked_deployment_key_stands_for_nothing(workspace: Workspace) -> None:
+    make_chatflow(workspace, name="Greeter")
+    made = make_key_for_programs("--workspace", workspace.name, "--flow", "greeter")
+
+    revoke_api_key(key=ApiKey.objects.get(pk=made["id"]))
+
+    assert async_to_sync(afind_deployment)(made["apiKey"]) is None
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--workspace", "Nowhere"), "There is no workspace 'Nowhere'"),
+        (("--workspace", "Twice"), "There are several of workspace 'Twice': give the id"),
+        (("--workspace", "Here", "--flow", "absent"), "There is no flow 'absent' in Here"),
+        (("--workspace", "Here", "--kind", "deployment"), "--flow is for the first"),
+        (("--workspace", "Here", "--flow", "absent", "--kind", "workspace"), "--flow is for the first"),
+    ],
+)
+@pytest.mark.django_db
+def test_what_cannot_be_made_is_named(args: tuple[str, ...], told: str) -> None:
+    for name in ("Here", "Twice", "Twice"):
+        make_workspace(name)
+
+    with pytest.raises(CommandError, match=told):
+        make_key(*args)
