@@ -8,9 +8,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.databases import Databases
+from engine.document_stores import DocumentStores, NoDocumentStores
 from engine.errors import NodeInputError
 from engine.kept import Kept
-from engine.providers.base import Message, Retriever, Usage, VectorIndex
+from engine.providers.base import Message, Usage, VectorIndex
 from engine.records import Records
 from engine.vectors import Shelf
 
@@ -53,26 +54,6 @@ class PreviousRun:
 
     state: Mapping[str, Any] = field(default_factory=dict)
     form: Mapping[str, Any] = field(default_factory=dict)
-
-
-class DocumentStores(Protocol):
-    """The document stores of the flow's workspace."""
-
-    async def open(self, reference: str) -> Retriever:
-        """A store as flows name it: `<id>:<name>`. Raises NodeInputError if there is no such store."""
-        ...
-
-
-class NoDocumentStores:
-    """Where there are none."""
-
-    async def open(self, reference: str) -> Retriever:
-        """See `DocumentStores.open`."""
-        store_id, _, name = reference.partition(":")
-        raise NodeInputError(
-            f"It looks things up in the document store {name or store_id!r}, and this server has no document stores: "
-            "use a vector store with an embedding model instead."
-        )
 
 
 async def no_previous_run() -> PreviousRun | None:

@@ -14,7 +14,7 @@ from engine.multiagent import arrange
 from engine.registry import Registry
 from engine.retry import ERROR_HANDLE, Policy, read_policy
 from engine.scope import READERS, is_shared
-from engine.spec import NodeSpec, NodeType
+from engine.spec import NodeRun, NodeSpec, NodeType
 from engine.templating import (
     COMPILED,
     UPDATES,
@@ -145,16 +145,14 @@ def _plan_classic(flow: Flow, registry: Registry) -> Plan:
     return _towards(flow, registry, _endings(flow, registry))
 
 
-def upsert_plan(flow: Flow, registry: Registry, store: str) -> Plan:
-    """What leads to a vector store, and at its end the storing of what it is brought.
+def part_plan(flow: Flow, registry: Registry, node_id: str, ending: NodeRun) -> Plan:
+    """What leads to a node of a classic flow, and at its end `ending` instead of what the node does in a prediction.
 
     Raises MissingTypes and FlowError as `plan_for` does.
     """
-    plan = _towards(flow, registry, (store,))
-    step = plan.steps[store]
-    assert step.type.upsert is not None, "a vector store was chosen"
-    storing = replace(step, type=replace(step.type, run=step.type.upsert))
-    return replace(plan, steps={**plan.steps, store: storing})
+    plan = _towards(flow, registry, (node_id,))
+    step = plan.steps[node_id]
+    return replace(plan, steps={**plan.steps, node_id: replace(step, type=replace(step.type, run=ending))})
 
 
 def _towards(flow: Flow, registry: Registry, endings: tuple[str, ...]) -> Plan:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from engine.context import RunRequest, World
-from engine.errors import FlowError, NodeError
-from engine.events import NodeFinished, RunFailed
+from engine.errors import FlowError
 from engine.files import File, data_uri
 from engine.flow import Flow
 from engine.overrides import Overrides
-from engine.plan import upsert_plan
+from engine.parts import LIMITS, run_part
 from engine.registry import Registry
-from engine.runner import Limits, run_flow
+from engine.runner import Limits
+from engine.spec import NodeRun
 
 MANY = "There are multiple vector nodes, please provide stopNodeId in body request"
-LIMITS = Limits(wall_s=1800.0, output_bytes=1024 * 1024 * 1024)
 
 # Which loader's input a file goes to, by its extension.
 INPUTS: Mapping[str, str] = {
@@ -45,15 +43,8 @@ async def run_upsert(
 
     Raises FlowError if the flow has no vector store, or several and none was chosen; NodeError if a node fails.
     """
-    store = _store(flow, registry, stop_node_id)
-    storing = replace(flow, plan=upsert_plan(flow, registry, store))
-    counts: Mapping[str, Any] = {}
-    async for event in run_flow(storing, request, world, registry=registry, limits=limits):
-        if isinstance(event, NodeFinished) and event.node_id == store:
-            counts = event.entry["data"]["output"]
-        elif isinstance(event, RunFailed):
-            raise NodeError(event.error, node_id=event.node_id)
-    return counts
+    store, upsert = _store(flow, registry, stop_node_id)
+    return await run_part(flow, request, world, registry=registry, node_id=store, ending=upsert, limits=limits)
 
 
 def with_files(flow: Flow, files: list[File], registry: Registry) -> Overrides:
@@ -86,19 +77,20 @@ def _takers(flow: Flow, file: File, registry: Registry) -> list[tuple[str, str]]
     return []
 
 
-def _store(flow: Flow, registry: Registry, stop_node_id: str) -> str:
-    stores = [
-        node.id
+def _store(flow: Flow, registry: Registry, stop_node_id: str) -> tuple[str, NodeRun]:
+    """The id of the vector store that is filled, and what fills it."""
+    stores = {
+        node.id: node_type.upsert
         for node in flow.nodes.values()
         if (node_type := registry.get(node.name)) is not None and node_type.upsert is not None
-    ]
+    }
     if stop_node_id:
         if stop_node_id not in stores:
             known = ", ".join(stores) or "none"
             raise FlowError(f"stopNodeId must name a vector store of this flow ({known}), not {stop_node_id[:80]!r}.")
-        return stop_node_id
+        return stop_node_id, stores[stop_node_id]
     if not stores:
         raise FlowError("No vector node found: place a vector store in the flow, with documents and embeddings.")
     if len(stores) > 1:
         raise FlowError(MANY)
-    return stores[0]
+    return stores.popitem()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from engine.context import NodeContext
+from engine.document_stores import open_store
 from engine.documents import documents_text, wire
 from engine.errors import NodeInputError
 from engine.nodes import conversations, values
@@ -50,9 +51,7 @@ async def run_retriever(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         raise NodeInputError("No document store is chosen: say where to look.")
     query = values.text(inputs, "retrieverQuery", ctx.request.question)
     found = [
-        document
-        for reference in references
-        for document in await (await ctx.world.documents.open(reference)).retrieve(query)
+        document for reference in references for document in await (await open_store(ctx, reference)).retrieve(query)
     ]
     with_metadata = values.text(inputs, "outputFormat") == "textWithMetadata"
     content = orjson.dumps([wire(document) for document in found]).decode() if with_metadata else documents_text(found)

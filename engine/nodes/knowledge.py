@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.context import NodeContext
+from engine.document_stores import Collection, Component, open_collection, open_store
 from engine.documents import documents_text
 from engine.errors import NodeInputError
 from engine.nodes import values
@@ -49,7 +50,7 @@ async def tools(ctx: NodeContext, inputs: Inputs) -> list[Tool]:
     made: list[Tool] = []
     for row in values.items(inputs, STORES):
         if reference := values.text(row, "documentStore"):
-            retriever = await ctx.world.documents.open(reference)
+            retriever = await open_store(ctx, reference)
             name = reference.partition(":")[2] or reference
             made.append(_look_up(row, retriever, name, values.text(row, "docStoreDescription")))
     for row in values.items(inputs, COLLECTIONS):
@@ -76,9 +77,8 @@ async def _collection(ctx: NodeContext, row: Inputs, store: str) -> Retriever:
         raise NodeInputError(
             f"The knowledge in {store!r} has no embedding model: choose the one that it was stored by."
         )
-    embedder = (await ctx.build(model, values.mapping(row, "embeddingModelConfig"))).value
-    config = {**values.mapping(row, "vectorStoreConfig"), "embeddings": embedder}
-    retriever = (await ctx.build(store, config)).value
-    if not isinstance(retriever, Retriever):
-        raise NodeInputError(f"{store!r} is no vector store: choose one.")
-    return retriever
+    collection = Collection(
+        Component(store, values.mapping(row, "vectorStoreConfig")),
+        Component(model, values.mapping(row, "embeddingModelConfig")),
+    )
+    return await open_collection(ctx, collection)

@@ -50,6 +50,8 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "conditionAgentAgentflow": {"conditionAgentScenarios": [{"scenario": "yes"}, {"scenario": "no"}]},
     "executeFlowAgentflow": {"executeFlowSelectedFlow": "f2"},
     "iterationAgentflow": {"iterationInput": '["one", "two"]'},
+    "documentStore": {"selectedStore": "1:Papers"},
+    "documentStoreVS": {"selectedStore": "1:Papers"},
     "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
     "openAPIToolkit": {"yamlFile": OPENAPI},
     "openApiChain": {"yamlFile": OPENAPI, "yamlLink": ""},

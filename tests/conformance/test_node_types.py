@@ -10,7 +10,7 @@ import pytest
 
 from engine.context import CalledFlow
 from engine.errors import NodeError
-from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
+from engine.providers.base import Completion, Document, Message, ModelChunk, ToolSpec
 from engine.providers.fake import FakeChatModel, FakeEmbedder
 from engine.registry import load_registry
 from engine.retrieval import StoreRetriever
@@ -69,7 +69,8 @@ class AnySecret(dict[str, str]):
 @pytest.fixture
 async def fake(nodes: NodeWorld) -> AsyncIterator[FakeChatModel]:
     nodes.components["fakeChat"] = model = FakeChatModel()
-    nodes.documents = MemoryStores({"1:Papers": StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()))})
+    papers = StoreRetriever(EmbeddedStore(MemoryIndex(), FakeEmbedder()))
+    nodes.documents = MemoryStores({"1:Papers": papers}, {"1:Papers": [Document("A paper.")]})
     nodes.flows = MemoryFlows({"f2": CalledFlow("f2", "Other", "1", cast(Any, None), nodes.world)})
     nodes.databases = ScriptedDatabase()
     nodes.components["chatOpenAI"] = model

@@ -21,13 +21,16 @@ from engine.context import (
     World,
 )
 from engine.databases import Databases
+from engine.document_stores import Collection, Component, KnownStore
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from engine.kept import Kept
-from engine.providers.base import Message, Retriever
+from engine.providers.base import Document, Message, Retriever
 from engine.spec import NodeResult
 from engine.tool_templates import ToolTemplate
 from engine.vectors import MemoryIndex, Shelf
+
+EMBEDDING = "embedding of a document store"  # its component's name
 
 
 @dataclass
@@ -131,14 +134,19 @@ class MemoryTools:
 
 @dataclass
 class MemoryStores:
-    """Document stores, by `<id>:<name>`."""
+    """Document stores, by `<id>:<name>`: what finds things in them, and what their loaders have read."""
 
     kept: dict[str, Retriever] = field(default_factory=dict)
+    read: dict[str, list[Document]] = field(default_factory=dict)
 
-    async def open(self, reference: str) -> Retriever:
+    async def find(self, reference: str) -> KnownStore:
         if reference not in self.kept:
             raise NodeInputError(f"There is no document store {reference!r} in this workspace.")
-        return self.kept[reference]
+        store_id, _, name = reference.partition(":")
+        return KnownStore(store_id, name, Collection(Component(reference), Component(EMBEDDING)))
+
+    async def chunks(self, reference: str) -> Sequence[Document]:
+        return self.read[reference]
 
 
 @dataclass
@@ -261,6 +269,8 @@ class NodeWorld:
         return self.previous
 
     async def _build(self, name: str, inputs: Mapping[str, Any]) -> NodeResult:
+        if name == EMBEDDING or name in self.documents.kept:
+            return NodeResult(value=self.documents.kept.get(name))
         if name not in self.components:
             raise NodeInputError(f"{name!r} is not installed here.")
         self.built.append((name, dict(inputs)))

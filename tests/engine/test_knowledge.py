@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
-from engine.context import NoDocumentStores
+from engine.document_stores import NoDocumentStores
 from engine.errors import NodeInputError
 from engine.nodes.agentflow_agent import run_agent_node
 from engine.nodes.agentflow_retriever import run_retriever
 from engine.providers.base import Document
 from engine.providers.fake import FakeChatModel, FakeEmbedder, calling
 from tests.engine.drawing import Board, entry_of
-from tests.engine.node_world import MemoryStores, NodeWorld
+from tests.engine.node_world import EMBEDDING, MemoryStores, NodeWorld
 
 
 class Shelf:
@@ -90,14 +90,14 @@ async def test_knowledge_that_is_not_filled_in_is_refused(nodes: NodeWorld, row:
         await run_agent_node(nodes.context("x"), agent(agentKnowledgeVSEmbeddings=[row]))
 
 
-async def test_a_server_without_document_stores_says_so_by_name(board: Board) -> None:
+async def test_where_there_are_no_document_stores_the_missing_one_is_named(board: Board) -> None:
     board.world = replace(board.world, documents=NoDocumentStores())
     board.types["look"] = "retrieverAgentflow"
     board.inputs["look"] = {"retrieverKnowledgeDocumentStores": [{"documentStore": "25429b8f:AI-Paper"}]}
 
     events = await board.run("start -> look")
 
-    assert "document store 'AI-Paper', and this server has no document stores" in repr(events[-1])
+    assert "document store 'AI-Paper', and there are no document stores here" in repr(events[-1])
 
 
 async def test_a_retriever_gives_what_all_its_stores_find(nodes: NodeWorld, papers: Shelf) -> None:
@@ -126,6 +126,7 @@ async def test_a_retriever_may_give_what_is_known_of_its_documents(nodes: NodeWo
 
 async def test_what_was_found_can_go_into_the_state(board: Board, nodes: NodeWorld, papers: Shelf) -> None:
     board.world = nodes.world
+    board.components = {EMBEDDING: None, "1:AI Papers": papers}
     board.types["look"] = "retrieverAgentflow"
     board.inputs["look"] = {
         "retrieverKnowledgeDocumentStores": [{"documentStore": "1:AI Papers"}],
