@@ -123,7 +123,16 @@ WEB = (
     CredentialKind(
         "confluenceCloudApi",
         "Confluence Cloud",
-        (_secret("accessToken", "Access Token"), _text("username", "User")),
+        (
+            _secret("accessToken", "Access Token"),
+            _text("username", "User"),
+            _text("baseURL", "Base URL", optional=True),
+        ),
+    ),
+    CredentialKind(
+        "confluenceServerDCApi",
+        "Confluence Server/Data Center",
+        (_secret("personalAccessToken", "Personal Access Token"), _text("baseURL", "Base URL", optional=True)),
     ),
     _key("figmaApi", "accessToken", "Figma", "Access Token"),
     _key("fireCrawlApi", "firecrawlApiToken", "FireCrawl", "API Token"),
@@ -139,7 +148,7 @@ WEB = (
     _key("githubApi", "accessToken", "GitHub", "Access Token"),
     CredentialKind("jiraApi", "Jira", (_text("username", "User"), _secret("accessToken", "Access Token"))),
     _key("openAPIAuth", "openAPIToken", "OpenAPI", "Token"),
-    _key("notionApi", "notionApiKey", "Notion", "Integration Token"),
+    _key("notionApi", "notionIntegrationToken", "Notion", "Integration Token"),
     CredentialKind("slackApi", "Slack", (_secret("botToken", "Bot Token"), _text("teamId", "Team ID"))),
     _key("spiderApi", "spiderApiKey", "Spider"),
     _key("unstructuredApi", "unstructuredAPIKey", "Unstructured"),

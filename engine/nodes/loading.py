@@ -34,10 +34,17 @@ Read = Callable[[], Awaitable[list[Document]]]
 
 
 def loader_spec(
-    name: str, label: str, version: float, help: str, *params: Param, credentials: tuple[str, ...] = ()
+    name: str,
+    label: str,
+    version: float,
+    help: str,
+    *params: Param,
+    credentials: tuple[str, ...] = (),
+    needs_credential: bool = False,
 ) -> NodeSpec:
     """The spec of a loader: its own params between those that all have."""
-    connect = (Param("credential", "credential", "Connect Credential", optional=True),) if credentials else ()
+    credential = Param("credential", "credential", "Connect Credential", optional=not needs_credential)
+    connect = (credential,) if credentials else ()
     return NodeSpec(
         name=name,
         label=label,

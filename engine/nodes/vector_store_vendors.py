@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from engine.providers.elastic import ElasticIndex
 from engine.providers.milvus import EXPRESSION, MilvusIndex
 from engine.providers.pinecone import PineconeIndex
 from engine.providers.qdrant import QdrantIndex
-from engine.providers.rest import RestDatabase
+from engine.providers.rest import RestDatabase, basic_auth
 from engine.providers.retrying import Retrying
 from engine.providers.upstash import UpstashIndex
 from engine.providers.weaviate import WeaviateIndex
@@ -167,7 +166,8 @@ def open_elastic(ctx: NodeContext, inputs: Inputs, secrets: Secrets) -> VectorIn
 
 
 def open_opensearch(ctx: NodeContext, inputs: Inputs, secrets: Secrets) -> VectorIndex:
-    headers = _basic(secrets.get("user"), secrets.get("password"))
+    user = secrets.get("user")
+    headers = basic_auth(user, secrets.get("password") or "") if user else {}
     url = _address(ctx, secrets.get("openSearchUrl", ""))
     database = _database(ctx, url, headers, secrets, own_url=url)
     return ElasticIndex(database, index=_needed(inputs, "indexName"), is_open=True)
@@ -201,13 +201,6 @@ def _address(ctx: NodeContext, url: str) -> str:
     if not url:
         raise NodeInputError(f"The credential of {ctx.node.label} has no address of a server.")
     return url
-
-
-def _basic(user: str | None, password: str | None) -> dict[str, str]:
-    if not user:
-        return {}
-    pair = f"{user}:{password or ''}"
-    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _names(inputs: Inputs, name: str) -> list[str]:

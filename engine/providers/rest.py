@@ -1,7 +1,8 @@
-"""Databases that speak JSON over HTTP: one call, tried again when that may help, and its refusal in words."""
+"""Servers that keep documents and speak JSON over HTTP: one call, tried again if that may help, and why it failed."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -62,6 +63,11 @@ class RestDatabase:
             return answer.json() if answer.body.strip() else {}
         except ValueError as exc:
             raise ProviderError(f"{host} sent no JSON.", retryable=False) from exc
+
+
+def basic_auth(user: str, password: str) -> dict[str, str]:
+    """The header for a user and a password, or for a token that stands for one."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def batches(items: Sequence[Item], size: int = BATCH) -> Iterator[Sequence[Item]]:

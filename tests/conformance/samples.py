@@ -61,6 +61,8 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "fewShotPromptTemplate": {"examples": '[{"topic": "rain"}]'},
     "github": {"repoLink": "https://github.com/owner/name", "githubInstanceApi": "http://127.0.0.1:1"},
+    "notionDB": {"databaseId": "b34ca03f219c4420a6046fc4bdfdf7b4"},
+    "notionPage": {"pageId": "b34ca03f219c4420a6046fc4bdfdf7b4"},
     "memoryVectorStore": {"document": [DOCUMENTS]},
     "faiss": {"document": [DOCUMENTS]},
     "seqCustomFunction": {"javascriptFunction": "return 'done'"},
