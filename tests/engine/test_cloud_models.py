@@ -10,7 +10,7 @@ from google.auth import jwt
 
 from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.nodes import bedrock, vertex
-from engine.providers.base import ChatModel, Message
+from engine.providers.base import ChatModel, Embedder, Message
 from tests.engine.node_world import MemoryCredentials, NodeWorld
 from tests.engine.web_server import web_server
 from tests.model_server import ScriptedModel
@@ -49,6 +49,27 @@ async def test_vertex_signs_in_once_an_hour(nodes: NodeWorld, model: ScriptedMod
     assert (asked.body["model"], asked.body["max_tokens"]) == ("google/gemini-2.0-flash", 7)
 
 
+async def test_a_later_run_uses_the_token_of_an_earlier_one(
+    nodes: NodeWorld, model: ScriptedModel, key_file: str
+) -> None:
+    async with web_server((200, TOKEN)) as sign_in:
+        for _ in range(2):
+            await (await vertex_model(nodes, key_file, baseUrl=model.root, tokenUrl=sign_in.url)).complete(HELLO)
+
+    assert len(sign_in.received) == 1
+    assert [asked.headers["authorization"] for asked in model.requests] == ["Bearer token-1"] * 2
+
+
+async def test_the_key_file_says_which_project(nodes: NodeWorld, model: ScriptedModel, key_file: str) -> None:
+    key_file = json.dumps({**json.loads(key_file), "project_id": "its-own"})
+    nodes.credentials = MemoryCredentials({"c1": {"googleApplicationCredential": key_file}})
+    async with web_server((200, TOKEN)) as sign_in:
+        inputs = {"baseUrl": model.root, "tokenUrl": sign_in.url}
+        await (await vertex.run_chat(nodes.context(credential="c1"), inputs)).value.complete(HELLO)
+
+    assert model.requests[0].path.startswith("/v1/projects/its-own/")
+
+
 async def test_vertex_proves_who_asks(nodes: NodeWorld, model: ScriptedModel, key_file: str) -> None:
     async with web_server((200, TOKEN)) as sign_in:
         await (await vertex_model(nodes, key_file, baseUrl=model.root, tokenUrl=sign_in.url)).complete(HELLO)
@@ -56,6 +77,51 @@ async def test_vertex_proves_who_asks(nodes: NodeWorld, model: ScriptedModel, ke
     claims = jwt.decode(sign_in.received[0].body["assertion"], verify=False)
     assert (claims["iss"], claims["aud"]) == ("robot@project.iam", sign_in.url)
     assert claims["exp"] - claims["iat"] == 3600
+
+
+@pytest.mark.parametrize("answer", ["[]", "{}", '{"access_token": "x", "expires_in": "soon"}'])
+async def test_a_sign_in_without_a_token_is_told(nodes: NodeWorld, key_file: str, answer: str) -> None:
+    async with web_server((200, answer)) as sign_in:
+        with pytest.raises(ProviderError, match="sent no token"):
+            await (await vertex_model(nodes, key_file, tokenUrl=sign_in.url)).complete(HELLO)
+
+
+async def test_a_sign_in_that_fails_in_passing_is_tried_again(
+    nodes: NodeWorld, model: ScriptedModel, key_file: str
+) -> None:
+    async with web_server((503, "busy"), (200, TOKEN)) as sign_in:
+        chat = await vertex_model(nodes, key_file, baseUrl=model.root, tokenUrl=sign_in.url)
+        answer = await chat.complete(HELLO)
+
+    assert (answer.text, len(sign_in.received)) == ("You said: hello", 2)
+
+
+async def vertex_embedder(nodes: NodeWorld, key_file: str, **inputs: Any) -> Embedder:
+    nodes.credentials = MemoryCredentials({"c1": {"googleApplicationCredential": key_file, "projectID": "my-project"}})
+    embedder: Embedder = (await vertex.run_embeddings(nodes.context(credential="c1"), inputs)).value
+    return embedder
+
+
+async def test_vertex_embeds_five_texts_a_call(nodes: NodeWorld, key_file: str) -> None:
+    def answer(*numbers: int) -> tuple[int, str]:
+        return 200, json.dumps({"predictions": [{"embeddings": {"values": [n, 0.5]}} for n in numbers]})
+
+    async with web_server((200, TOKEN)) as sign_in, web_server(answer(*range(5)), answer(*range(5, 10))) as server:
+        embedder = await vertex_embedder(nodes, key_file, baseUrl=server.url, tokenUrl=sign_in.url)
+        vectors = await embedder.embed(list("abcdefghij"))
+        nothing = await embedder.embed([])
+
+    # The calls run side by side: which of them got which answer is open.
+    assert (sorted(vectors), nothing) == ([(float(n), 0.5) for n in range(10)], [])
+    places = "/v1/projects/my-project/locations/us-central1/publishers/google/models"
+    assert {asked.path for asked in server.received} == {f"{places}/textembedding-gecko@001:predict"}
+    assert {asked.headers["authorization"] for asked in server.received} == {"Bearer token-1"}
+    assert sorted(len(asked.body["instances"]) for asked in server.received) == [5, 5]
+
+
+async def test_a_model_cannot_become_another_path(nodes: NodeWorld, key_file: str) -> None:
+    with pytest.raises(NodeInputError, match="is no model of Google's"):
+        await vertex_embedder(nodes, key_file, modelName="../../x")
 
 
 async def test_a_refused_sign_in_is_told(nodes: NodeWorld, key_file: str) -> None:
