@@ -91,6 +91,23 @@ class UsageReported:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeJournalled:
+    """What a node leaves, for whoever keeps a journal; it comes just before NodeFinished or NodeFailed.
+
+    `changes` are what `engine.journal.fold` reads. `is_dear`: running the node again would cost or do something, so
+    the run waits until its reader has dealt with this event.
+    """
+
+    seq: int
+    node_id: str
+    label: str
+    entry: TraceEntry
+    duration_ms: float
+    changes: Mapping[str, Any]
+    is_dear: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFinished:
     seq: int
     node_id: str
@@ -169,6 +186,7 @@ Event = (
     | SourcesFound
     | AgentReasoned
     | UsageReported
+    | NodeJournalled
     | NodeFinished
     | NodeSkipped
     | NodeFailed

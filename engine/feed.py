@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from engine.events import Event
+
+Put = tuple[type[Event], tuple[Any, ...]]  # the class of an event, its fields but `seq`
 
 
 class Sink(Protocol):
@@ -19,19 +23,39 @@ class Sink(Protocol):
 class Feed:
     """Events wait here until the reader comes round; what came together is read together."""
 
-    __slots__ = ("_events", "_is_closed", "_seq", "_waiter")
+    __slots__ = ("_events", "_gathered", "_is_closed", "_seq", "_taken", "_waiter")
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._seq = 0
+        self._gathered: list[Put] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._taken: asyncio.Future[None] | None = None
         self._is_closed = False
 
     def put(self, kind: type[Event], *fields: Any) -> None:
         """Make the next event of that class; its `seq` is given here."""
+        if self._gathered is not None:
+            self._gathered.append((kind, fields))
+            return
         self._seq += 1
         self._events.append(kind(self._seq, *fields))
         self._wake()
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[Sequence[Put]]:
+        """What is put meanwhile is kept back, so that something else can be put before it."""
+        gathered: list[Put] = []
+        self._gathered = gathered
+        try:
+            yield gathered
+        finally:
+            self._gathered = None
+
+    async def taken(self) -> None:
+        """Wait until the reader is done with all that was put, and comes round again."""
+        self._taken = asyncio.get_running_loop().create_future()
+        await self._taken
 
     def close(self) -> None:
         """No event follows."""
@@ -41,6 +65,8 @@ class Feed:
     async def read(self) -> list[Event]:
         """The events since the last call, at least one; none when no event follows."""
         while not self._events and not self._is_closed:
+            if self._taken is not None and not self._taken.done():
+                self._taken.set_result(None)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         events, self._events = self._events, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 from engine.budget import Budget
 from engine.context import RunRequest, World
 from engine.errors import RunLimitExceeded
-from engine.events import Event, RunStarted
+from engine.events import Event, NodeFailed, NodeFinished, NodeJournalled, RunStarted
 from engine.feed import Feed
 from engine.flow import Flow
+from engine.journal import Changes, fold
 from engine.ledger import Ledger
 from engine.plan import Plan, plan_for
 from engine.registry import Registry
-from engine.state import RunState, asked_again, restore
+from engine.state import RunState, asked_again, restore, snapshot
 from engine.turn import Outcome, Running, Turn
 
 
@@ -34,10 +35,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where to go on: the snapshot of a RunPaused, and what the human said to it."""
+    """Where to go on: at the snapshot of a RunPaused, with what was answered to it, or at the beginning; in both cases
+    behind the nodes that were journalled since.
+    """
 
-    snapshot: Mapping[str, Any]
-    answer: Mapping[str, Any]
+    snapshot: Mapping[str, Any] | None
+    answer: Mapping[str, Any] | None = None
+    changes: Sequence[Mapping[str, Any]] = ()  # of each NodeJournalled since, oldest first
 
 
 class Commands:
@@ -72,18 +76,22 @@ def run_flow(
     limits: Limits | None = None,
     commands: Commands | None = None,
     resume: Resume | None = None,
+    is_journalled: bool = False,
 ) -> AsyncGenerator[Event, None]:
     """Run a flow. The last event is RunFinished, RunFailed, RunStopped or RunPaused.
+
+    `is_journalled`: say with each node what is needed to go on behind it (NodeJournalled); classic flows, whose one
+    ending is all they do, have nothing to go on behind.
 
     Raises FlowError (MissingTypes if node types are not installed here) before anything runs, ValueError for a
     snapshot that cannot be read. Closing the iterator cancels what is going on.
     """
     plan = plan_for(flow, registry)
-    if resume is None:
-        state, answer = RunState(queue=deque(plan.first), form=request.form), None
-    else:
-        state, answer = _restored(resume.snapshot, plan), resume.answer
-        request = asked_again(request, resume.snapshot["asked"])
+    state, answer = RunState(queue=deque(plan.first), form=request.form), None
+    if resume is not None:
+        saved = fold(resume.snapshot or snapshot(state), resume.changes)
+        state, answer = _restored(saved, plan), resume.answer
+        request = asked_again(request, saved["asked"])
     limits, commands = limits or Limits(), commands or Commands()
 
     async def work(inner: Running) -> None:
@@ -92,7 +100,8 @@ def run_flow(
     feed = Feed()
     most_executions = min(limits.executions, plan.most_executions or limits.executions)
     budget = Budget(most_executions, limits.output_bytes, state.executions)
-    run = _Run(Running(plan, request, world, state, budget, work, answer, feed), commands)
+    running = Running(plan, request, world, state, budget, work, answer, feed)
+    run = _Run(running, commands, Scribe(running, feed) if is_journalled and not plan.endings else None)
     return _events(run, feed, limits.wall_s)
 
 
@@ -129,11 +138,35 @@ async def _drive(run: _Run, feed: Feed, wall_s: float) -> None:
         feed.close()
 
 
+class Scribe:
+    """Has what each node of a run leaves written down before anybody hears of it."""
+
+    def __init__(self, running: Running, feed: Feed) -> None:
+        self._running = running
+        self._feed = feed
+        self._changes = Changes(running)
+
+    async def commit(self, ledger: Ledger, turn: Turn, outcome: Outcome) -> None:
+        """Commit the turn; after a dear one wait for the reader, unless nothing is left to run."""
+        with self._feed.gathering() as gathered:
+            ledger.commit(turn, outcome)
+        node = turn.step.node
+        entry = next(fields[-2] for kind, fields in gathered if kind in (NodeFinished, NodeFailed))
+        is_dear = not turn.step.spec.is_free and not ledger.is_over and bool(self._running.state.queue)
+        changes = self._changes.since_last(node.id)
+        self._feed.put(NodeJournalled, node.id, node.label, entry, outcome.duration_s * 1000, changes, is_dear)
+        for kind, fields in gathered:
+            self._feed.put(kind, *fields)
+        if is_dear:
+            await self._feed.taken()
+
+
 class _Run:
     """The loop over the nodes of one run, or of one inside it."""
 
-    def __init__(self, running: Running, commands: Commands) -> None:
+    def __init__(self, running: Running, commands: Commands, scribe: Scribe | None = None) -> None:
         self.commands = commands
+        self._scribe = scribe
         self._running = running
         self._plan = running.plan
         self._state = running.state
@@ -173,7 +206,11 @@ class _Run:
             await self._load_history(queue[0])
             if self._plan.has_company:
                 self._start_ahead()
-            self._ledger.commit(*await self._take_turn(queue[0]))
+            turn, outcome = await self._take_turn(queue[0])
+            if self._scribe is None:
+                self._ledger.commit(turn, outcome)
+            else:
+                await self._scribe.commit(self._ledger, turn, outcome)
         if not self._ledger.is_over:
             self._ledger.finish()
 

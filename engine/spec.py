@@ -96,6 +96,7 @@ class NodeSpec:
     # component: builds a value for others (a model, a memory); ending: a chain or agent that a classic flow may end in;
     # step, start: AgentFlow v2; member: takes turns in a multi-agent graph; note: never runs
     is_decision: bool = False  # only the output handles in NodeResult.taken are followed
+    is_free: bool = False  # to run it twice costs and does nothing more than to run it once
     extra: Extra | None = None  # what has to be installed besides
 
     def param(self, name: str) -> Param | None:

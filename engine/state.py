@@ -85,6 +85,7 @@ def restore(saved: Mapping[str, Any]) -> RunState:
         decisions=dict(saved["decisions"]),
         messages=[message_from_json(message) for message in saved["messages"]],
         usage=Usage(**saved["usage"]),
+        reasoning=list(saved.get("reasoning", ())),
     )
 
 
@@ -97,10 +98,13 @@ def asked(request: RunRequest) -> dict[str, Any]:
 
 
 def asked_again(request: RunRequest, saved: Mapping[str, Any]) -> RunRequest:
-    """The request that a paused run goes on with: what it was asked at first, by whoever goes on with it."""
-    history = tuple(message_from_json(message) for message in saved["history"])
-    first = {name: saved[name] for name in ASKED}
-    return replace(request, **{**first, "images": tuple(saved["images"]), "history": history})
+    """The request that a run goes on with: what it was asked at first, as far as that was saved, by who asks now."""
+    first = {name: saved[name] for name in ASKED if name in saved}
+    if "images" in saved:
+        first["images"] = tuple(saved["images"])
+    if "history" in saved:
+        first["history"] = tuple(message_from_json(message) for message in saved["history"])
+    return replace(request, **first)
 
 
 def message_to_json(message: Message) -> dict[str, Any]:

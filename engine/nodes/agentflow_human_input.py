@@ -57,6 +57,7 @@ HUMAN_INPUT = NodeSpec(
         ),
     ),
     is_decision=True,
+    is_free=True,  # once it is answered; before that it ends the run, and what it asked a model with it
 )
 
 

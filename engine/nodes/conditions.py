@@ -89,6 +89,7 @@ CONDITION = NodeSpec(
         ),
     ),
     is_decision=True,
+    is_free=True,
 )
 
 

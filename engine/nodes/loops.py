@@ -37,6 +37,7 @@ LOOP = NodeSpec(
         ),
         conversations.state_param(PREFIX),
     ),
+    is_free=True,
 )
 
 

@@ -14,6 +14,7 @@ REPLY = NodeSpec(
     base_classes=("DirectReply",),
     help="Answers with a fixed text.",
     params=(Param("directReplyMessage", "string", "Message", variables=True, help="The answer."),),
+    is_free=True,
 )
 
 

@@ -159,6 +159,7 @@ START = NodeSpec(
         ),
     ),
     role="start",
+    is_free=True,
 )
 
 

@@ -20,6 +20,7 @@ from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
 Does = Callable[[NodeContext, Inputs], Awaitable[NodeResult]]
 
+OPTIONS = ("limits", "commands", "resume", "is_journalled")  # of run_flow
 PLACE = re.compile(r"([\w.]+)(?:\[([\w.]+)\])?")
 TEXT = Param("text", "string", variables=True)
 AGENTFLOW_TYPES = {
@@ -126,7 +127,7 @@ class Board:
 
     async def run(self, drawn: str | Flow, question: str = "hi", **more: Any) -> list[Event]:
         """All events of a run. `classic=True` draws a classic graph."""
-        run_options = {name: more.pop(name) for name in ("limits", "commands", "resume") if name in more}
+        run_options = {name: more.pop(name) for name in OPTIONS if name in more}
         if isinstance(drawn, str):
             drawn = self.classic(drawn) if more.pop("classic", False) else self.agentflow(drawn)
         request = RunRequest(question, chat_id="c1", session_id="s1", chatflow_id="f1", **more)

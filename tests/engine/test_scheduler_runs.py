@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.context import NodeContext
-from engine.events import Event, NodeFinished, NodeSkipped, RunFinished, RunPaused
+from engine.events import Event, NodeFinished, NodeJournalled, NodeSkipped, RunFinished, RunPaused
 from engine.flow import Flow
 from engine.http import HttpClient
 from engine.providers.base import Message
@@ -124,6 +124,27 @@ async def whole(board: Board, flow: Flow) -> list[Event]:
     return events
 
 
+async def with_deaths(board: Board, flow: Flow) -> list[Event]:
+    """The events of a run that dies after each node that it wrote down, and goes on in another process."""
+    told: list[Event] = []
+    changes: list[Any] = []
+    while not told or not isinstance(told[-1], RunFinished):
+        events = await board.run(
+            flow, limits=Limits(executions=1000), resume=Resume(None, changes=changes), is_journalled=True
+        )
+        kept = next((i for i, event in enumerate(events) if isinstance(event, NodeJournalled)), None)
+        if kept is None:
+            return [*told, *events]
+        event = events[kept]
+        assert isinstance(event, NodeJournalled)
+        changes.append(orjson.loads(orjson.dumps(event.changes, option=orjson.OPT_NON_STR_KEYS)))
+        until = next(
+            (i for i, event in enumerate(events) if i > kept and isinstance(event, NodeJournalled)), len(events)
+        )
+        told += events[:until]
+    return told
+
+
 def told(events: list[Event]) -> list[Any]:
     """What traces show: the nodes that ended, with state, messages and where they came from; and those left out."""
     return [
@@ -166,10 +187,12 @@ def test_a_run_is_the_same_one_by_one_beside_each_other_and_stopped_at_every_ste
     one_by_one = asyncio.run(whole(*board_of(drawn)))
     together = asyncio.run(whole(*board_of(drawn, together=True)))
     in_steps = asyncio.run(whole(*board_of(drawn, pauses=True)))
+    in_lives = asyncio.run(with_deaths(*board_of(drawn)))
 
     assert told(together) == told(one_by_one)
     assert told(in_steps) == told(one_by_one)
-    assert _ending(together) == _ending(in_steps) == _ending(one_by_one)
+    assert told(in_lives) == told(one_by_one)
+    assert _ending(together) == _ending(in_steps) == _ending(in_lives) == _ending(one_by_one)
 
 
 def _ending(events: list[Event]) -> tuple[str, Any]:
