@@ -5,8 +5,7 @@ Importing this takes `langchain-core`, which comes with the package of the first
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,7 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 
-from engine.errors import EngineError, NodeInputError, ProviderError
+from engine.errors import NodeInputError, ProviderError
 from engine.parsers import json_parser
 from engine.providers.base import (
     Completion,
@@ -27,11 +26,8 @@ from engine.providers.base import (
     ToolSpec,
     Usage,
 )
-from engine.providers.refusals import MAX_MESSAGE, refusal, scrub
+from engine.providers.langchain_failures import explained
 from engine.providers.retrying import Retrying
-
-# Names of the classes that vendors' clients raise when no answer came, and of their bases.
-UNREACHABLE = frozenset({"APIConnectionError", "APITimeoutError", "TransportError", "ConnectError", "ReadTimeout"})
 
 
 class LangChainChatModel:
@@ -75,7 +71,7 @@ class LangChainChatModel:
         failures = 0
         while True:
             try:
-                with self._explained():
+                with explained(self._host, self._secrets):
                     if schema is not None:
                         return await self._ask_shaped(sent, schema)
                     return _completion(await self._with_tools(tools).ainvoke(sent, stop=list(stop) or None))
@@ -107,7 +103,7 @@ class LangChainChatModel:
         self, sent: list[BaseMessage], tools: Sequence[ToolSpec], stop: Sequence[str]
     ) -> AsyncIterator[ModelChunk]:
         chunks: list[AIMessageChunk] = []
-        with self._explained():
+        with explained(self._host, self._secrets):
             async for chunk in self._with_tools(tools).astream(sent, stop=list(stop) or None):
                 chunks.append(chunk)
                 if thought := _thinking(chunk):
@@ -144,30 +140,6 @@ class LangChainChatModel:
             return self._model.bind_tools([_tool(tool) for tool in tools])
         except NotImplementedError as exc:
             raise NodeInputError("Agent needs to have a function calling capable models.") from exc
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except EngineError:
-            raise
-        # Every vendor's package has classes of its own, with nothing in common but Exception.
-        except Exception as exc:
-            raise self._failure(exc) from exc
-
-    def _failure(self, exc: Exception) -> ProviderError:
-        response = getattr(exc, "response", None)
-        status = getattr(exc, "status_code", None) or getattr(response, "status_code", None)
-        said = getattr(exc, "body", None) or str(exc)
-        if isinstance(status, int):
-            headers = {name.lower(): value for name, value in dict(getattr(response, "headers", {})).items()}
-            # A failure in the middle of a stream comes with the status of its beginning.
-            return refusal(self._host, status if status >= 400 else 0, said, headers=headers, secrets=self._secrets)
-        names = {base.__name__ for base in type(exc).__mro__}
-        if isinstance(exc, OSError | TimeoutError) or names & UNREACHABLE:
-            return ProviderError(f"The connection to {self._host} failed or broke off.", retryable=True)
-        shown = scrub(str(exc), self._secrets)[:MAX_MESSAGE]
-        return ProviderError(f"{self._host} could not be asked: {shown}", retryable=False)
 
     def _sent(self, messages: Sequence[Message]) -> list[BaseMessage]:
         """The messages as LangChain has them: one system message at most, and no empty ones, which vendors refuse."""

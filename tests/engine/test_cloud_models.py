@@ -11,6 +11,7 @@ from google.auth import jwt
 from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.nodes import bedrock, vertex
 from engine.providers.base import ChatModel, Embedder, Message
+from engine.spec import NodeRun
 from tests.engine.node_world import MemoryCredentials, NodeWorld
 from tests.engine.web_server import web_server
 from tests.model_server import ScriptedModel
@@ -143,26 +144,35 @@ async def test_a_key_file_that_is_none_is_refused(nodes: NodeWorld, key: str, to
         await (await vertex_model(nodes, key)).complete(HELLO)
 
 
-@pytest.mark.parametrize(("name", "region"), [("vertex", "evil.example/"), ("bedrock", "evil.example/")])
-async def test_a_region_cannot_become_another_host(nodes: NodeWorld, key_file: str, name: str, region: str) -> None:
+EVERY_NODE = pytest.mark.parametrize(
+    ("run", "kind"),
+    [
+        (vertex.run_chat, "googleVertexAuth"),
+        (vertex.run_embeddings, "googleVertexAuth"),
+        (bedrock.run_chat, "awsApi"),
+        (bedrock.run_embeddings, "awsApi"),
+    ],
+)
+
+
+@EVERY_NODE
+async def test_a_region_cannot_become_another_host(nodes: NodeWorld, key_file: str, run: NodeRun, kind: str) -> None:
     keys = {"googleApplicationCredential": key_file, "projectID": "p", "awsKey": "k", "awsSecret": "s"}
     nodes.credentials = MemoryCredentials({"c1": keys})
-    run = vertex.run_chat if name == "vertex" else bedrock.run_chat
 
     with pytest.raises(NodeInputError, match="is no region"):
-        await run(nodes.context(credential="c1"), {"region": region})
+        await run(nodes.context(credential="c1"), {"region": "evil.example/"})
 
 
-@pytest.mark.parametrize(("name", "kind"), [("vertex", "googleVertexAuth"), ("bedrock", "awsApi")])
-async def test_the_servers_own_account_never_serves_flows(nodes: NodeWorld, name: str, kind: str) -> None:
-    run = vertex.run_chat if name == "vertex" else bedrock.run_chat
-
+@EVERY_NODE
+async def test_the_servers_own_account_never_serves_flows(nodes: NodeWorld, run: NodeRun, kind: str) -> None:
     with pytest.raises(NodeInputError, match=kind):
         await run(nodes.context(), {})
 
 
-async def test_bedrock_names_the_package_that_it_lacks(nodes: NodeWorld) -> None:
+@pytest.mark.parametrize("run", [bedrock.run_chat, bedrock.run_embeddings])
+async def test_bedrock_names_the_package_that_it_lacks(nodes: NodeWorld, run: NodeRun) -> None:
     nodes.credentials = MemoryCredentials({"c1": {"awsKey": "k", "awsSecret": "s"}})
 
     with pytest.raises(NodeError, match=r"pip install 'forjinn\[bedrock\]'"):
-        await bedrock.run_chat(nodes.context(credential="c1"), {})
+        await run(nodes.context(credential="c1"), {})
