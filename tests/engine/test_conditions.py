@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -123,3 +124,12 @@ async def test_an_operation_that_a_type_lacks_is_named(nodes: NodeWorld, kind: s
 )
 def test_plain_text_keeps_the_words(markdown: str, text: str) -> None:
     assert plain_text(markdown) == text
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "\n \n", " \t", "* * ", "_a", "[a](", "<a", " #"])
+def test_a_long_text_is_read_at_once_whatever_it_repeats(piece: str) -> None:
+    began = time.process_time()
+
+    plain_text(piece * (40_000 // len(piece)) + "x")
+
+    assert time.process_time() - began < 1
