@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any, Final, Protocol
 import orjson
 from markdownify import markdownify
 
-REFERENCE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-STEP = re.compile(r"""\[\s*(\d+)\s*\]|\[\s*["']([^"']*)["']\s*\]|([^.\[\]]+)""")
+REFERENCE = re.compile(r"\{\{([^{}]*)\}\}")
+STEP = re.compile(r"""\[\s*(\d{1,9})\s*\]|\[\s*["']([^"']*)["']\s*\]|([^.\[\]]+)""")
+JSON_MARK = re.compile(r'\\.|"|\{\{(?=[^{}]*\}\})', re.DOTALL)
+PLACE = re.compile(r"\d{1,9}")  # in a list; more digits would be no place, and int() refuses some thousands of them
 # What the rich text editor writes begins with one of these. Other tags are the author's own and stay.
 RICH_TEXT = re.compile(r"\s*<(?:p|div|h[1-6]|ul|ol|blockquote|pre|table)\b[^>]*>", re.IGNORECASE)
 UPDATES = "UpdateState"  # how the names of "Update Flow State" params end
@@ -183,7 +186,7 @@ def take(value: Any, path: Path) -> Any:
     for step in path:
         if isinstance(value, Mapping):
             value = value.get(str(step), MISSING)
-        elif isinstance(value, list | tuple) and str(step).isdecimal() and int(step) < len(value):
+        elif isinstance(value, list | tuple) and PLACE.fullmatch(str(step)) and int(step) < len(value):
             value = value[int(step)]
         else:
             return MISSING
@@ -192,7 +195,12 @@ def take(value: Any, path: Path) -> Any:
 
 def as_text(value: Any) -> str:
     """How a value looks inside a text: itself, or JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # what JSON can hold and orjson cannot: whole numbers of more than 64 bits, halves of surrogates
+        return json.dumps(value, default=str, separators=(",", ":"))
 
 
 def _parts(text: str, is_reference: Callable[[Reference], bool], *, is_json: bool) -> tuple[str | Reference, ...]:
@@ -200,8 +208,9 @@ def _parts(text: str, is_reference: Callable[[Reference], bool], *, is_json: boo
         return (text,)
     parts: list[str | Reference] = []
     end = 0
+    quoted = _quoted_places(text) if is_json else frozenset()
     for found in REFERENCE.finditer(text):
-        reference = _parse(found[1], found[0], is_json and _is_quoted(text, found.start()))
+        reference = _parse(found[1].strip(), found[0], found.start() in quoted)
         if reference is None or not is_reference(reference):
             continue
         if found.start() > end:
@@ -220,9 +229,16 @@ def _parse(inner: str, text: str, is_quoted: bool) -> Reference | None:
     return Reference(root, tuple(path), text, is_quoted) if isinstance(root, str) else None
 
 
-def _is_quoted(text: str, at: int) -> bool:
-    before = text[:at].replace("\\\\", "").replace('\\"', "")
-    return before.count('"') % 2 == 1
+def _quoted_places(text: str) -> frozenset[int]:
+    """Where references begin that stand between quotes of JSON text."""
+    places: list[int] = []
+    is_quoted = False
+    for found in JSON_MARK.finditer(text):
+        if found[0] == '"':
+            is_quoted = not is_quoted
+        elif is_quoted and found[0] == "{{":
+            places.append(found.start())
+    return frozenset(places)
 
 
 def _put(scope: Scope, reference: Reference) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from engine.context import NodeContext, World
 from engine.providers.base import Message
 from engine.spec import Inputs, NodeResult
-from engine.templating import MISSING, Reference, agentflow_text, classic_text, resolve
+from engine.templating import MISSING, Reference, agentflow_text, as_text, classic_text, resolve
 from tests.engine.drawing import Board, Does, entry_of, gives, says
 from tests.engine.node_world import MemoryHistory, NodeWorld
 
@@ -264,3 +265,54 @@ def test_no_value_is_ever_searched_for_references(parts: list[tuple[str, str]], 
 @given(st.text(alphabet="{} $.question", max_size=40))
 def test_a_template_without_values_gives_itself_back(template: str) -> None:
     assert resolve(agentflow_text(template), Echo(MISSING)) == template
+
+
+@pytest.mark.parametrize(
+    "text", ["{{" + " " * 3000, "{{ {{" * 5000, "{{ a[" * 5000, '{"a": "{{ $vars.x }}"}, ' * 10_000]
+)
+def test_a_template_is_read_at_once_whatever_it_repeats(text: str) -> None:
+    began = time.process_time()
+
+    agentflow_text(text)
+    classic_text(text, accepts_variables=True, is_json=True)
+
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("place", ["[" + "9" * 5000 + "]", "." + "9" * 5000])
+async def test_a_place_that_no_list_has_is_a_reference_to_nothing(board: Board, place: str) -> None:
+    board.does["work_0"] = RESULT
+    text = "{{ work_0.output.rows" + place + " }}"
+
+    assert await resolved(board, text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [({"a": 2**70}, '{"a":1180591620717411303424}'), (["\ud800"], '["\\ud800"]')]
+)
+def test_what_json_can_hold_has_a_text(value: Any, text: str) -> None:
+    assert as_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "{{ $vars.x }}"}', '{"a": "\\"q\\""}'),
+        ('{"a": "\\"{{ $vars.x }}"}', '{"a": "\\"\\"q\\""}'),
+        ('{"\\\\": {{ $vars.x }}}', '{"\\\\": "q"}'),
+    ],
+)
+def test_a_value_between_quotes_of_json_text_is_escaped(text: str, value: str) -> None:
+    compiled = classic_text(text, accepts_variables=True, is_json=True)
+
+    assert resolve(compiled, Quoted()) == value
+
+
+class Quoted:
+    """Every reference is the text `"q"`."""
+
+    def look_up(self, reference: Reference) -> Any:
+        return '"q"'
+
+    def whole(self, reference: Reference, value: Any) -> Any:
+        return value
