@@ -26,7 +26,10 @@ def check_destination(fields: Mapping[str, str], url: str, *, own_url: str, egre
 
     A credential without fields may go anywhere. Raises NodeInputError that names the way out.
     """
-    target = URL(url)
+    try:
+        target = URL(url)
+    except ValueError as exc:
+        raise NodeInputError("The address that the credential is for is no URL: check how it is written.") from exc
     host, port = target.raw_host or "", target.port or 0
     hosts = fields.hosts if isinstance(fields, Secret) else HostList()
     if not fields or _is_same_place(target, own_url) or hosts.names(host, port) or egress.allowed.names(host, port):

@@ -35,7 +35,9 @@ GLOBAL_UNICAST = ip_network("2000::/3")  # nothing else in IPv6 is a public host
 NAT64 = ip_network("64:ff9b::/96")  # how a host with IPv6 alone reaches IPv4
 METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 
-NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+LONGEST_NAME = 253  # characters, as DNS has it
 
 Address = IPv4Address | IPv6Address
 
@@ -104,6 +106,8 @@ class Egress:
         plain = _plain(host)
         literal = read_address(plain)
         if literal is None:
+            if not is_name(plain):
+                return f"{host[: LONGEST_NAME + 1]!r} is no name that a host can have: check how it is written."
             refused = plain in METADATA_NAMES and not self.allowed.names(host, port)
             return not_public(host, port) if refused else ""
         if not is_public(literal) and not self.allowed.covers(literal, port):
@@ -142,8 +146,15 @@ def read_address(host: str) -> Address | None:
         pass
     try:
         return IPv4Address(socket.inet_aton(host))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         return None
+
+
+def is_name(host: str) -> bool:
+    """Whether a host is a name in DNS. What ends in a number is meant as an address, and clients treat it as one:
+    they would not look it up, so nobody would judge what it stands for."""
+    labels = host.split(".")
+    return len(host) <= LONGEST_NAME and all(map(LABEL.fullmatch, labels)) and not NUMBER.fullmatch(labels[-1])
 
 
 def read_allowance(entry: str) -> Allowance:
@@ -156,7 +167,7 @@ def read_allowance(entry: str) -> Allowance:
         url = URL(f"http://{entry}")
         host = _plain(url.raw_host or "")
         literal = read_address(host)
-        is_entry = url == url.origin() and (literal is not None or NAME.fullmatch(host))
+        is_entry = url == url.origin() and (literal is not None or is_name(host))
     except ValueError:
         is_entry = False
     if not is_entry:
@@ -167,4 +178,4 @@ def read_allowance(entry: str) -> Allowance:
 
 
 def _plain(host: str) -> str:
-    return host.rstrip(".").lower()
+    return host.removesuffix(".").lower()

@@ -8,6 +8,7 @@ so that each of their steps is judged like a first request.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -153,7 +154,7 @@ class HttpClient:
         """
         sent = dict(headers or {})
         if json is not None:
-            body = orjson.dumps(json)
+            body = _written(json)
             sent.setdefault("Content-Type", "application/json")
         target = _parse(url)
         with _explained(target, timeout_s):
@@ -200,9 +201,15 @@ class HttpClient:
         hop = _Hop(method, url, headers, body)
         for _ in range(MAX_REDIRECTS + 1):
             self.egress.check(hop.url)
-            response = await self._session.request(
-                hop.method, hop.url, headers=hop.headers, data=hop.body, allow_redirects=False
-            )
+            try:
+                response = await self._session.request(
+                    hop.method, hop.url, headers=hop.headers, data=hop.body, allow_redirects=False
+                )
+            except ValueError as exc:  # aiohttp's word for what would break the protocol, such as a header of two lines
+                raise NodeInputError(
+                    f"The request to {hop.url.host} cannot be sent: its address, its method, a header or its body "
+                    "holds characters that may not stand there."
+                ) from exc
             if not follow or response.status not in REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
@@ -289,7 +296,15 @@ def _parse(url: str | URL) -> URL:
 
 
 def _shown(url: str | URL) -> str:
-    return str(url).partition("?")[0]
+    """Without what may be a secret: the query, and who asks."""
+    return re.sub(r"//[^/]*@", "//", str(url).partition("?")[0])
+
+
+def _written(json: Any) -> bytes:
+    try:
+        return orjson.dumps(json)
+    except TypeError as exc:
+        raise NodeInputError(f"The request's JSON cannot be written: {exc}.") from exc
 
 
 @contextmanager
@@ -306,7 +321,5 @@ def _explained(url: URL, limit_s: float) -> Iterator[None]:
     except aiohttp.ClientConnectorError as exc:
         reason = exc.os_error.strerror or "no connection"
         raise ProviderError(f"Could not connect to {url.host}: {reason}.", retryable=True) from exc
-    except aiohttp.InvalidURL as exc:
-        raise NodeInputError(f"{url.host} cannot be called: its address is not written as one.") from exc
     except (aiohttp.ClientError, OSError) as exc:
         raise ProviderError(f"The connection to {url.host} broke off.", retryable=True) from exc

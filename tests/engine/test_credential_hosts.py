@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.credentials import Secret
+from engine.credentials import Secret, check_destination
 from engine.egress import Egress
 from engine.errors import NodeInputError
 from engine.http import HttpClient
@@ -128,3 +128,8 @@ async def test_no_chat_model_sends_its_key_to_a_stranger(spec: NodeSpec) -> None
 
     with pytest.raises(NodeInputError, match="may not be sent to collector"):
         await build(spec.name, urls, Secret({**AZURE_KEYS, **VERTEX_KEYS}))
+
+
+def test_a_credential_is_not_sent_to_what_is_no_url() -> None:
+    with pytest.raises(NodeInputError, match="no URL"):
+        check_destination({"key": "secret"}, "http://[bad", own_url="", egress=Egress())

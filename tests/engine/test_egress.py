@@ -142,3 +142,15 @@ def test_a_name_that_the_administrator_allows_may_have_any_address() -> None:
 def test_an_allowance_that_is_none_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="is no host, host:port or network"):
         read_allowance(entry)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("a..b", ".a", "example.org..", "a b", "ex%61mple.org", "a" * 64 + ".org", "a." * 127 + "org", "a\0b"),
+        *("1.2.3.4.5", "256.1.1.1", "08.8.8.8", "example.0x7f", "0xdeadbeefdeadbeef", "[v1.fe80:a]"),
+    ],
+)
+def test_what_no_host_can_be_called_is_refused(host: str) -> None:
+    with pytest.raises(NodeInputError, match="no name that a host can have"):
+        Egress().check(URL(f"http://{host}/"))

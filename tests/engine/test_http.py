@@ -6,6 +6,7 @@ import ast
 import socket
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -171,6 +172,36 @@ async def test_a_host_can_be_judged_for_a_client_that_is_not_ours() -> None:
 
         with pytest.raises(NodeInputError, match=r"models\.test is not a public host"):
             await http.check("https://models.test/v1")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *({"headers": {"X-Note": "two\r\nlines"}}, {"headers": {"X\n": "a"}}, {"headers": {"X-Note": "a\0"}}),
+        *({"method": "GET /other"}, {"body": "half \ud800"}, {"json": {"a": 2**64}}),
+    ],
+)
+async def test_what_http_cannot_carry_is_the_callers_mistake(http: HttpClient, sent: dict[str, Any]) -> None:
+    async with web_server() as server:
+        with pytest.raises(NodeInputError, match=r"cannot be (sent|written)"):
+            await http.request(**{"method": "POST", "url": server.url, **sent})
+
+    assert server.received == []
+
+
+async def test_a_redirect_to_what_is_no_host_is_refused(http: HttpClient) -> None:
+    async with web_server((302, "http://a..b/")) as server:
+        with pytest.raises(NodeInputError, match="no name that a host can have"):
+            await http.request("GET", server.url)
+
+
+@pytest.mark.parametrize("url", ["ftp://me:secret@host/?key=secret", "http://me:secret@[bad/", "http://me:secret@h:x/"])
+async def test_a_url_that_cannot_be_called_is_shown_without_its_secrets(http: HttpClient, url: str) -> None:
+    with pytest.raises(NodeInputError) as refused:
+        await http.request("GET", url)
+
+    assert "URL" in refused.value.message
+    assert "secret" not in refused.value.message
 
 
 def test_nothing_else_in_the_engine_opens_connections() -> None:
