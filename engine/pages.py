@@ -13,13 +13,13 @@ LOCATION = re.compile(r"<loc>\s*([^<\s]+)\s*</loc>")
 
 
 def site_links(url: URL, page: str) -> list[URL]:
-    """Where a page leads to on its own host and port, each once, without fragments. May take long: use a thread."""
+    """Where a page leads to on its own site, each once, without fragments. May take long: use a thread."""
     tags = BeautifulSoup(page, "html.parser").find_all("a", href=True)
     return _on_site(url, (str(tag["href"]) for tag in tags))
 
 
 def sitemap_links(url: URL, sitemap: str) -> list[URL]:
-    """The pages that a sitemap names, those of its own host and port."""
+    """The pages that a sitemap names, those of its own site."""
     return _on_site(url, (html.unescape(found) for found in LOCATION.findall(sitemap)))
 
 
@@ -30,6 +30,11 @@ def _on_site(url: URL, links: Iterable[str]) -> list[URL]:
             link = url.join(URL(text)).with_fragment(None)
         except ValueError:
             continue
-        if link.scheme in ("http", "https") and (link.host, link.port) == (url.host, url.port):
+        if link.scheme in ("http", "https") and _site(link) == _site(url):
             found[link] = None
     return list(found)
+
+
+def _site(url: URL) -> tuple[str, int | None]:
+    """Its host and port. Sites name themselves with and without www, and by HTTPS where people typed HTTP."""
+    return (url.host or "").removeprefix("www."), None if url.is_default_port() else url.port

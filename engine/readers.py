@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
+from bs4.element import NavigableString, Tag
 
 from engine.errors import NodeError, NodeInputError
 from engine.files import File
@@ -18,6 +19,11 @@ from engine.providers.base import Document
 
 INSTALL = "pip install 'forjinn[retrieval]'"
 UNSEEN = ("script", "style", "noscript", "template")
+BLOCKS = (
+    "address", "article", "aside", "blockquote", "br", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
+    "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol",
+    "option", "p", "pre", "section", "summary", "table", "tr", "ul", "ac:plain-text-body",
+)  # fmt: skip
 
 
 def read_text(file: File) -> list[Document]:
@@ -112,22 +118,54 @@ def read_html(file: File) -> list[Document]:
     return [Document(text, {"source": file.name, **({"title": title} if title else {})})]
 
 
-def page_text(html: str, selector: str = "") -> tuple[str, str]:
-    """What a reader sees of a page, or of the parts that a CSS selector chooses; and its title.
+def page_text(html: str, selector: str = "", *, excluded: str = "") -> tuple[str, str]:
+    """What a reader sees of a page, or of the parts that a CSS selector chooses, without excluded ones; and its title.
 
     Raises NodeInputError for a selector that is none.
     """
     page = BeautifulSoup(html, "html.parser")
-    title = page.title.get_text(strip=True) if page.title else ""
-    for hidden in page(UNSEEN):
+    title = _title(page)
+    lines = (" ".join(line.split()) for part in _parts(page, selector, excluded) for line in _seen(part).splitlines())
+    return "\n".join(line for line in lines if line), title
+
+
+def page_html(html: str, selector: str = "", *, excluded: str = "") -> tuple[str, str]:
+    """The same as HTML."""
+    page = BeautifulSoup(html, "html.parser")
+    title = _title(page)
+    return "\n".join(part.decode_contents() for part in _parts(page, selector, excluded)), title
+
+
+def _title(page: BeautifulSoup) -> str:
+    return page.title.get_text(strip=True) if page.title else ""
+
+
+def _parts(page: BeautifulSoup, selector: str, excluded: str) -> list[Tag]:
+    for hidden in (*page(UNSEEN), *_selected(page, excluded)):
         hidden.decompose()
+    return _selected(page, selector) if selector else [page.body or page]
+
+
+def _selected(page: BeautifulSoup, selector: str) -> list[Tag]:
     try:
-        parts = page.select(selector) if selector else [page.body or page]
+        return list(page.select(selector)) if selector else []
     except Exception as exc:
         # The parser of selectors raises classes of a package that is not ours to name.
         raise NodeInputError(f"{selector!r} is no CSS selector.") from exc
-    lines = (line.strip() for part in parts for line in part.get_text("\n").splitlines())
-    return "\n".join(line for line in lines if line), title
+
+
+def _seen(part: Tag) -> str:
+    """Its text with line breaks where a reader sees them: around blocks, not around a word in bold."""
+    for text in part.find_all(string=True):
+        # Not comments and the like, which are of classes of their own and not seen.
+        if type(text) is NavigableString and "\n" in text and not text.find_parent("pre"):
+            text.replace_with(text.replace("\n", " "))
+    for block in part.find_all(BLOCKS):
+        block.insert_before("\n")
+        block.insert_after("\n")
+    for cell in part.find_all(("td", "th")):
+        cell.insert_after(" ")
+    return part.get_text()
 
 
 BY_EXTENSION: Mapping[str, Callable[[File], list[Document]]] = {

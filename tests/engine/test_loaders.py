@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from engine.documents import Source, load_all
-from engine.errors import NodeError, NodeInputError
+from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.files import File, data_uri
-from engine.nodes import file_loaders, splitters, web_loaders
+from engine.nodes import file_loaders, github, splitters, web_loaders
 from engine.providers.base import Document
 from engine.spec import NodeRun
 from tests.engine.node_world import NodeWorld
@@ -17,7 +17,7 @@ from tests.engine.web_server import web_server
 
 RUNS: dict[str, NodeRun] = {
     node_type.spec.name: node_type.run
-    for family in (file_loaders.NODES, web_loaders.NODES, splitters.NODES)
+    for family in (file_loaders.NODES, github.NODES, web_loaders.NODES, splitters.NODES)
     for node_type in family
 }
 PAGE = (
@@ -275,11 +275,108 @@ async def test_a_sitemap_names_the_pages(nodes: NodeWorld) -> None:
     assert [page.metadata["source"] for page in pages] == [f"{server.url}/a"]
 
 
-async def test_a_sitemap_with_entities_is_refused(nodes: NodeWorld) -> None:
-    bomb = '<!DOCTYPE x [<!ENTITY a "aa">]><urlset>&a;</urlset>'
-    async with web_server((200, bomb)) as server:
-        with pytest.raises(NodeError, match="declares entities"):
+@pytest.mark.parametrize("sitemap", ["<urlset/>", "<loc>https://example.org/</loc>", "no sitemap"])
+async def test_a_sitemap_that_names_no_page_is_refused(nodes: NodeWorld, sitemap: str) -> None:
+    async with web_server((200, sitemap)) as server:
+        with pytest.raises(NodeError, match="names no page of its own site"):
             await load(nodes, "cheerioWebScraper", url=server.url, limit=5, relativeLinksMethod="scrapeXMLSitemap")
+
+
+async def test_a_page_reads_as_it_looks(nodes: NodeWorld) -> None:
+    html = "<html><p>Snow\nis <b>very</b>&nbsp;white<!-- no -->.<br>Cold.</p><pre>a\nb</pre><td>1</td><td>2</td></html>"
+    async with web_server((200, html)) as server:
+        [page] = await load(nodes, "cheerioWebScraper", url=server.url)
+
+    assert page.text == "Snow is very white.\nCold.\na\nb\n1 2"
+
+
+async def test_a_part_of_a_page_can_be_left_out_and_come_as_html(nodes: NodeWorld) -> None:
+    async with web_server((200, PAGE.format(""))) as server:
+        [page] = await load(nodes, "cheerioWebScraper", url=server.url, excludeSelector="h1", outputFormat="html")
+
+    assert page.text == '<p id="p">White.</p>'
+
+
+@pytest.mark.parametrize("inputs", [{"selector": "p["}, {"excludeSelector": "p["}])
+async def test_a_selector_that_is_none_is_refused(nodes: NodeWorld, inputs: dict[str, str]) -> None:
+    async with web_server((200, PAGE.format(""))) as server:
+        with pytest.raises(NodeInputError, match="is no CSS selector"):
+            await load(nodes, "cheerioWebScraper", url=server.url, **inputs)
+
+
+async def test_a_limit_of_0_is_all_pages(nodes: NodeWorld) -> None:
+    links = "".join(f"<a href='/{number}'>x</a>" for number in range(12))
+    async with web_server((200, PAGE.format(links)), *((200, PAGE.format("")) for _ in range(12))) as server:
+        pages = await load(nodes, "cheerioWebScraper", url=server.url, limit="0")
+        server.answers.append((200, PAGE.format(links)))
+        first = await load(nodes, "cheerioWebScraper", url=server.url, limit="10", relativeLinksMethod="")
+
+    assert (len(pages), len(first)) == (13, 1)
+
+
+async def test_a_limit_below_0_is_refused(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="limit must be 0, for all pages, or more, not -1"):
+        await load(nodes, "cheerioWebScraper", url="https://example.org", limit=-1)
+
+
+async def test_a_page_on_the_way_that_cannot_be_had_stops_nothing(nodes: NodeWorld) -> None:
+    links = "<a href='/gone'>x</a><a href='/loop'>x</a><a href='/c'>x</a>"
+    async with web_server() as server:
+        server.answers.extend([(200, PAGE.format(links)), (404, ""), *((302, server.url) for _ in range(6))])
+        server.answers.append((200, PAGE.format("")))
+        pages = await load(nodes, "cheerioWebScraper", url=f"{server.url}/a", limit=3)
+
+    assert [page.metadata["source"] for page in pages] == [f"{server.url}/a", f"{server.url}/c"]
+
+
+async def test_pages_that_are_not_there_are_not_asked_for_without_end(nodes: NodeWorld) -> None:
+    links = "".join(f"<a href='/{number}'>x</a>" for number in range(50))
+    async with web_server((200, PAGE.format(links)), *((404, "") for _ in range(50))) as server:
+        pages = await load(nodes, "cheerioWebScraper", url=server.url, limit=2)
+
+    assert (len(pages), len(server.received)) == (1, 6)
+
+
+async def test_the_links_that_people_chose_are_read(nodes: NodeWorld) -> None:
+    async with web_server((200, PAGE.format("")), (404, ""), (200, PAGE.format(""))) as server:
+        links = [f"{server.url}/{name}" for name in "abc"]
+        pages = await load(nodes, "playwrightWebScraper", url=server.url, selectedLinks=links, cssSelector="p")
+
+    assert [(page.text, page.metadata["source"]) for page in pages] == [("White.", links[0]), ("White.", links[2])]
+
+
+async def test_what_an_api_answers_is_a_document(nodes: NodeWorld) -> None:
+    async with web_server((200, '{"a": 1}'), (200, "plain")) as server:
+        [as_json] = await load(
+            nodes, "apiLoader", url=server.url, method="POST", headers='{"X-Key": 7}', body='{"q": "snow"}'
+        )
+        [plain] = await load(nodes, "apiLoader", url=server.url, method="GET", body='{"q": "snow"}')
+
+    assert as_json == Document('{\n  "a": 1\n}', {"url": server.url})
+    assert plain.text == "plain"
+    post, get = server.received
+    assert (post.method, post.headers["x-key"], post.body) == ("POST", "7", {"q": "snow"})
+    assert (get.method, get.body) == ("GET", None)
+
+
+async def test_a_refusal_of_an_api_is_told_without_its_headers(nodes: NodeWorld) -> None:
+    async with web_server((403, "key-of-mine is not known")) as server:
+        with pytest.raises(ProviderError, match=r"answered 403: \[key\] is not known"):
+            await load(nodes, "apiLoader", url=server.url, headers={"X-Key": "key-of-mine"})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({"url": "ftp://example.org"}, "must begin with http"),
+        ({"url": "https://example.org", "method": "DELETE"}, "GET or POST"),
+        ({"url": "https://example.org", "headers": "[1]"}, "headers must be a JSON object"),
+        ({"url": "https://example.org", "caFile": "data:,"}, "clear caFile"),
+    ],
+)
+async def test_an_api_that_cannot_be_called_is_refused(nodes: NodeWorld, inputs: dict[str, str], told: str) -> None:
+    with pytest.raises(NodeInputError, match=told):
+        await load(nodes, "apiLoader", **inputs)
 
 
 async def test_a_repository_is_its_text_files(nodes: NodeWorld) -> None:
