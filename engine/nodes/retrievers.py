@@ -183,7 +183,7 @@ async def run_threshold(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     percent = 80.0 if percent is None else percent
     if not 0 <= percent <= 100:
         raise NodeInputError(f"minSimilarityScore must be from 0 to 100, not {percent:g}.")
-    return await _result(
+    return await at_output(
         ctx, inputs, ThresholdRetriever(_store(inputs), percent / 100, Search(_count(inputs, "maxK", 20)))
     )
 
@@ -192,7 +192,7 @@ async def run_multi_query(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Nothing is asked until something is looked for."""
     prompt = values.text(inputs, "modelPrompt", REWORD)
     retriever = StoreRetriever(_store(inputs))
-    return await _result(
+    return await at_output(
         ctx, inputs, MultiQueryRetriever(_model(inputs), retriever, prompt, _count(inputs, "queryCount", 3))
     )
 
@@ -203,19 +203,19 @@ async def run_filter(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     embedder = values.connected(inputs, "embeddings", Embedder, "A filter needs embeddings")  # type: ignore[type-abstract]
     least = values.number(inputs, "similarityThreshold")
     found = LikenessFilter(_base(inputs), embedder, 0.0 if least is None else least, _count(inputs, "k", 20))
-    return await _result(ctx, inputs, found)
+    return await at_output(ctx, inputs, found)
 
 
 async def run_extractor(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Nothing is asked until something is looked for."""
-    return await _result(ctx, inputs, Extractor(_base(inputs), _model(inputs), EXTRACT))
+    return await at_output(ctx, inputs, Extractor(_base(inputs), _model(inputs), EXTRACT))
 
 
 async def run_hyde(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Nothing is asked until something is looked for."""
     prompt = values.text(inputs, "customPrompt") or HYPOTHESES.get(values.text(inputs, "promptKey"), ANSWER)
     retriever = StoreRetriever(_store(inputs), Search(_count(inputs, "topK", 4)))
-    return await _result(ctx, inputs, HypotheticalRetriever(_model(inputs), retriever, prompt))
+    return await at_output(ctx, inputs, HypotheticalRetriever(_model(inputs), retriever, prompt))
 
 
 async def run_fusion(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -229,7 +229,7 @@ async def run_fusion(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         most=_count(inputs, "topK", 4),
         smoothing=60.0 if smoothing is None or smoothing <= 0 else smoothing,
     )
-    return await _result(ctx, inputs, retriever)
+    return await at_output(ctx, inputs, retriever)
 
 
 async def run_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -245,7 +245,7 @@ async def run_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     return NodeResult(value=text_tool(name, values.text(inputs, "description"), look_up))
 
 
-async def _result(ctx: NodeContext, inputs: Inputs, retriever: Retriever) -> NodeResult:
+async def at_output(ctx: NodeContext, inputs: Inputs, retriever: Retriever) -> NodeResult:
     """The retriever; or, at another output, what it finds for the query."""
     if ctx.node.output in ("", RETRIEVER):
         return NodeResult(value=retriever)
