@@ -68,13 +68,18 @@ class FrameRenderer:
                 yield from self._token(fields["text"])
             case "RunStarted":
                 self._is_agentflow = fields["kind"] == "AGENTFLOW"
-                # A second attempt begins anew; it exists only if the first had said nothing yet.
+                # Again for an attempt that begins anew, as nothing is known of what an earlier one had shown.
                 self._trace, self._tools, self._sources, self._steps = list(self._behind), None, None, 0
                 if self._is_agentflow:
                     yield frame("agentFlowEvent", "INPROGRESS")
             case "Resumed":
                 # What was said before was another answer.
                 self._behind, self._sent, self._has_started = fields["trace"], "", False
+            case "Continued" if fields["after"] is None:
+                self._behind = fields["trace"]
+            case "Retracted":
+                self._sent = self._sent[: max(0, len(self._sent) - fields["length"])]
+                yield frame("retract", {"nodeId": fields["node_id"], "length": fields["length"]})
             case "ThinkingEmitted":
                 duration = fields.get("duration_s")
                 yield frame("thinking", fields["text"], **({} if duration is None else {"duration": duration}))

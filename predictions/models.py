@@ -89,6 +89,8 @@ class NodeRun(models.Model):
     label = models.CharField(max_length=255)
     status = models.CharField(max_length=12)
     entry = models.JSONField()  # nodeId, nodeLabel, data, previousNodeIds, status: as the trace shows it
+    # JSON text that `engine.journal.fold` reads; null for nodes behind which a run does not go on (in an iteration).
+    changes = models.TextField(null=True)
     duration_ms = models.FloatField()
 
     class Meta:

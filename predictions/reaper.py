@@ -1,8 +1,8 @@
 """Taking back what dead workers held and what the broker lost.
 
-Every web and worker process looks once a second; an advisory lock lets one of them act. A run of a dead worker starts
-again, unless its caller has already been shown a part of the answer, which a second attempt would contradict: then it
-ends with a clear text.
+Every web and worker process looks once a second; an advisory lock lets one of them act. A run of a dead worker goes on
+behind the last node that it wrote down. One that kills its workers, again and again at one place, ends with a clear
+text.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from predictions.dispatch import BrokerAway, dispatch, queue_length
 from predictions.endings import EndedRun, keep_questions, tell
 from predictions.leases import DEAD_AFTER_S, LOCK_SPACE
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
-from predictions.stream import FIELD, stream_key
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 6  # at one place: a node that is written down begins the count anew
 COME_BACK_S = 4.0  # within which workers have their locks again once PostgreSQL is back: a beat, and some
 REAPER_LOCK = LOCK_SPACE - 1
 EXPIRED = "Nobody answered within {hours} hours, so the run was ended; ask again from the beginning"
@@ -41,7 +40,9 @@ WHERE (SELECT now() - backend_start > make_interval(secs => %b) FROM pg_stat_act
           AND (classid::bigint << 32) + objid::bigint = %b + lease.id))
 """
 HELD = """
-SELECT id, attempt, attempts_before, is_streaming, stop_requested FROM predictions_execution
+SELECT id, stop_requested, attempt - greatest(attempts_before, (
+    SELECT max(ran.attempt) FROM predictions_noderun ran WHERE ran.execution_id = predictions_execution.id
+)) FROM predictions_execution
 WHERE state = 'RUNNING' AND (worker = ANY(%b)
    OR NOT EXISTS (SELECT FROM predictions_workerlease lease WHERE lease.id = worker))
 """
@@ -127,13 +128,8 @@ class Reaper:
         held = await (await connection.execute(HELD, [dead])).fetchall()
         restart: list[UUID] = []
         fail: list[UUID] = []
-        for execution_id, attempt, before, is_streaming, stop_requested in held:
-            is_over = (
-                stop_requested
-                or attempt - before >= MAX_ATTEMPTS
-                or (is_streaming and await self._was_shown(execution_id, before))
-            )
-            (fail if is_over else restart).append(execution_id)
+        for execution_id, stop_requested, tries in held:
+            (fail if stop_requested or tries >= MAX_ATTEMPTS else restart).append(execution_id)
         if dead:
             await connection.execute("DELETE FROM predictions_workerlease WHERE id = ANY(%b)", [dead])
         requeued = await (await connection.execute(REQUEUE, [restart])).fetchall() if restart else []
@@ -141,11 +137,6 @@ class Reaper:
         ended = [EndedRun(*row) for row in failed]
         await keep_questions(connection, ended)
         return [row[0] for row in requeued], ended
-
-    async def _was_shown(self, execution_id: UUID, before: int) -> bool:
-        # What was said up to a pause is an answer of its own.
-        entries = await self._redis.xrange(stream_key(execution_id), min=f"{before + 1}-0", count=200)
-        return any(b'"TokenEmitted"' in fields[FIELD] for _, fields in entries)
 
     async def _expire(self, connection: Connection) -> None:
         hours = settings.PREDICTION_WAIT_EXPIRY_H

@@ -13,6 +13,7 @@ from engine.events import (
     Event,
     NodeFailed,
     NodeFinished,
+    NodeJournalled,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -24,9 +25,10 @@ from engine.events import (
 )
 from forjinn.core.ids import uuid7
 from predictions.checkpoints import Checkpoint
+from predictions.encoding import encode
 from predictions.flowise import OF_AGENTS
 from predictions.models import Execution
-from predictions.store import ClaimedRun, Outcome
+from predictions.store import ClaimedRun, JournalledNode, Outcome, Step
 
 CANCELLED = "Flow execution was cancelled"
 
@@ -39,19 +41,23 @@ Ending = RunFinished | RunPaused | RunStopped | RunFailed
 class Recorder:
     """Watches one run's events and says at the end how it went."""
 
-    def __init__(self, run: ClaimedRun, checkpoint: Checkpoint | None = None) -> None:
-        """`checkpoint`: where the run goes on, if a person let it."""
+    def __init__(
+        self, run: ClaimedRun, checkpoint: Checkpoint | None = None, journalled: Sequence[JournalledNode] = ()
+    ) -> None:
+        """`checkpoint`: where the run goes on, if a person let it; `journalled`: what is behind it since."""
         self._run = run
         self._answer: Mapping[str, Any] = run.request.get("humanInput", {}) if checkpoint else {}
         self._user_message_id = uuid7()
         self._api_message_id = uuid7()
         self._kind = "CHATFLOW"
         self._trace: list[Mapping[str, Any]] = checkpoint.done if checkpoint else []
-        self._node_runs: list[Mapping[str, Any]] = []
+        self._trace += (node.entry for node in journalled)
+        self._node_runs: list[Mapping[str, Any]] = []  # that are not written down yet
+        self._journalled: Mapping[str, Any] | None = None  # the entry that was taken note of last, with its changes
         self._said: list[str] = []
         self._used_tools: list[Any] = []
         self._steps: list[Mapping[str, Any]] = []  # of agents
-        self._tokens = (0, 0)
+        self._tokens = used_by(journalled)
         self._warnings: list[str] = []
         self._ending: Ending | None = None
 
@@ -60,8 +66,13 @@ class Recorder:
         match event:
             case TokenEmitted():
                 self._said.append(event.text)
+            case NodeJournalled():
+                self._journalled = event.entry
+                self._node_runs.append(node_run(event, encode(event.changes).decode()))
             case NodeFinished() | NodeFailed():
-                self._add_node_run(event)
+                self._trace.append(event.entry)
+                if event.entry is not self._journalled:
+                    self._node_runs.append(node_run(event, None))
             case RunStarted():
                 self._kind = event.kind
             case ToolsUsed():
@@ -74,6 +85,11 @@ class Recorder:
                 self._ending = event
             case _:
                 pass
+
+    def step(self) -> Step:
+        """What is to be written down now, each node once."""
+        node_runs, self._node_runs = self._node_runs, []
+        return Step(self._run.id, self._run.attempt, node_runs)
 
     def warn(self, warnings: Sequence[str]) -> None:
         """Tell the caller, beside the answer, what was not done as asked."""
@@ -143,19 +159,6 @@ class Recorder:
         state = ending.state if isinstance(ending, RunFinished) and ending.state is not None else data[0]["state"]
         return {"state": state, "form": form or dict(self._run.request.get("form") or ())}
 
-    def _add_node_run(self, event: NodeFinished | NodeFailed) -> None:
-        self._trace.append(event.entry)
-        self._node_runs.append(
-            {
-                "seq": event.seq,
-                "node_id": event.node_id,
-                "label": event.label,
-                "status": event.entry.get("status", "FINISHED"),
-                "entry": event.entry,
-                "duration_ms": event.duration_ms,
-            }
-        )
-
     def _output(self, text: str, ending: Ending) -> dict[str, Any]:
         run = self._run
         output: dict[str, Any] = {"text": text, "question": self._answer.get("text", run.question)}
@@ -219,6 +222,26 @@ class Recorder:
             "extra": extra,
         }
         return [asked, answered]
+
+
+def node_run(event: NodeJournalled | NodeFinished | NodeFailed, changes: str | None) -> dict[str, Any]:
+    """The row of a node that has ended."""
+    return {
+        "seq": event.seq,
+        "node_id": event.node_id,
+        "label": event.label,
+        "status": event.entry.get("status", "FINISHED"),
+        "entry": event.entry,
+        "changes": changes,
+        "duration_ms": event.duration_ms,
+    }
+
+
+def used_by(journalled: Sequence[JournalledNode]) -> tuple[int, int]:
+    """Input and output tokens of the nodes; one with others inside counts theirs."""
+    outputs = [node.entry["data"].get("output") or {} for node in journalled if node.changes is not None]
+    used = [output.get("usageMetadata") or {} for output in outputs]
+    return sum(one.get("input_tokens", 0) for one in used), sum(one.get("output_tokens", 0) for one in used)
 
 
 def of_all_steps(steps: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import orjson
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
@@ -18,7 +19,7 @@ from chatflows.records import afind_flow
 from chatflows.tools import StoredTools
 from engine.context import CalledFlow, PreviousRun, RunRequest, Sandbox, World
 from engine.errors import EngineError, NodeInputError
-from engine.events import Event
+from engine.events import Event, NodeJournalled
 from engine.flow import Flow, parse_flow
 from engine.http import HttpClient
 from engine.kept import Kept
@@ -28,11 +29,12 @@ from engine.registry import Registry
 from engine.runner import Commands, Limits, Resume, run_flow
 from engine.vectors import Shelf
 from predictions.checkpoints import Checkpoint
+from predictions.continuing import Continuation, Shown
 from predictions.pool import DatabaseAway, patiently
 from predictions.post_processing import post_processed
 from predictions.recorder import Recorder
-from predictions.store import ClaimedRun, Outcome, Store
-from predictions.stream import EventPublisher
+from predictions.store import ClaimedRun, JournalledNode, Outcome, Step, Store
+from predictions.stream import EventPublisher, RunLog
 from predictions.vectors import WorkspaceRecords, WorkspaceVectors
 from workspaces.databases import ReadOnlyDatabases
 from workspaces.services import variable_values
@@ -50,6 +52,10 @@ class CannotGoOn(EngineError):
     """What the run was when it paused means nothing here."""
 
     code = "cannot_go_on"
+
+
+class TakenOver(Exception):
+    """The run belongs to another worker by now: nothing more of it is to be written here."""
 
 
 class StoredHistory:
@@ -137,21 +143,27 @@ class RunHost:
         log = self._publisher.open(run)
         checkpoint = run.checkpoint
         recorder = Recorder(run, checkpoint)
-        if checkpoint:
-            log.begin_again(checkpoint.done)
         try:
+            behind = await self._store.journalled(run) if run.is_restarted else []
+            recorder = Recorder(run, checkpoint, behind)
+            await self._begin(run, log, behind)
             flow = await self._flows.get(run.version_id)
             overrides = self._overrides(run, flow)
             recorder.warn(overrides.warnings)
             world = await self._world(run, flow, overrides.variables)
             flow = with_overrides(flow, overrides)
             limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S)
-            resume = Resume(checkpoint.snapshot, human_answer(run, checkpoint)) if checkpoint else None
+            resume = resume_of(run, behind)
             events = begun(flow, run_request(run), world, self._registry, limits, commands, resume)
             async for event in events:
                 recorder.observe(event)
+                if isinstance(event, NodeJournalled) and event.is_dear:
+                    await self._keep(recorder.step())
                 log.append(event)
             await self._post_process(run, recorder, world)
+        except TakenOver:
+            logger.warning("run was taken over; it ends here", extra={"execution_id": run.id})
+            return
         except EngineError as exc:
             recorder.fail(exc.message, exc.code)
         except (DatabaseAway, LookupError) as exc:
@@ -164,6 +176,21 @@ class RunHost:
         outcome = recorder.outcome()
         if await self._settle(outcome):
             await log.close(settled_event(outcome))
+
+    async def _begin(self, run: ClaimedRun, log: RunLog, behind: Sequence[JournalledNode]) -> None:
+        """Say what is behind the run."""
+        before = run.checkpoint.done if run.checkpoint else []
+        if run.is_restarted:
+            shown = Shown(await self._publisher.written(run), first_attempt=run.attempts_before + 1)
+            going_on = Continuation(shown, [node.entry for node in behind], before)
+            log.continue_with(going_on.opening, going_on.fresh)
+        elif run.checkpoint:
+            log.begin_again(before)
+
+    async def _keep(self, step: Step) -> None:
+        """Write down what was done, before anybody hears of it. Raises TakenOver, DatabaseAway."""
+        if not await patiently(lambda: self._store.journal(step), for_s=SETTLE_PATIENCE_S):
+            raise TakenOver
 
     async def _post_process(self, run: ClaimedRun, recorder: Recorder, world: World) -> None:
         code = run.request.get("lastWord")
@@ -280,11 +307,21 @@ def begun(
 ) -> AsyncGenerator[Event, None]:
     """The run's events to come. Raises CannotGoOn for a checkpoint that this version cannot read."""
     try:
-        return run_flow(flow, request, world, registry=registry, limits=limits, commands=commands, resume=resume)
+        return run_flow(
+            flow, request, world, registry=registry, limits=limits, commands=commands, resume=resume, is_journalled=True
+        )
     except (ValueError, LookupError) as exc:
         if resume is None:
             raise
         raise CannotGoOn(f"The run cannot go on after its pause: {exc} Ask again from the beginning.") from exc
+
+
+def resume_of(run: ClaimedRun, behind: Sequence[JournalledNode]) -> Resume | None:
+    """Where the run goes on; None if it begins."""
+    changes = [orjson.loads(node.changes) for node in behind if node.changes is not None]
+    if checkpoint := run.checkpoint:
+        return Resume(checkpoint.snapshot, human_answer(run, checkpoint), changes)
+    return Resume(None, changes=changes) if changes else None
 
 
 def human_answer(run: ClaimedRun, checkpoint: Checkpoint) -> Mapping[str, Any]:

@@ -54,6 +54,11 @@ class ClaimedRun:
     written: str | None = None  # JSON text of its checkpoint, if it has waited for a person
 
     @property
+    def is_restarted(self) -> bool:
+        """Whether a worker that died has begun on it since it was asked, or answered, the last time."""
+        return self.attempt > self.attempts_before + 1
+
+    @property
     def checkpoint(self) -> Checkpoint | None:
         """Where it goes on; None if it begins."""
         return read_checkpoint(self.written) if self.written else None
@@ -75,6 +80,23 @@ class Outcome:
     node_runs: Sequence[Mapping[str, Any]]
     checkpoint: str | None = None  # JSON text, of a run that waits
     flow_state: Mapping[str, Any] | None = None  # state and form at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a run has done since it was written down the last time; `node_runs` are rows as `JOURNAL` names them."""
+
+    id: UUID
+    attempt: int
+    node_runs: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalledNode:
+    """A node that an earlier attempt wrote down."""
+
+    entry: Mapping[str, Any]
+    changes: str | None  # JSON text that `engine.journal.fold` reads
 
 
 RECORD = """
@@ -137,13 +159,34 @@ WITH outcome AS (
         lead_email text, error text, extra jsonb)
     JOIN settled s ON s.id = m.execution_id
 ), ran AS (
-    INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, duration_ms)
-    SELECT s.id, s.attempt, n.seq, n.node_id, n.label, n.status, n.entry, n.duration_ms
+    INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, changes, duration_ms)
+    SELECT s.id, s.attempt, n.seq, n.node_id, n.label, n.status, n.entry, n.changes, n.duration_ms
     FROM jsonb_to_recordset(%b::jsonb) AS n (execution_id uuid, seq int, node_id text, label text, status text,
-        entry jsonb, duration_ms float8)
+        entry jsonb, changes text, duration_ms float8)
     JOIN settled s ON s.id = n.execution_id
+    ON CONFLICT DO NOTHING -- a write that was cut off may have come through
 )
 SELECT id FROM settled
+"""
+
+# The lock makes it certain that who takes the run over sees what was written down, or that nothing is any more.
+JOURNAL = """
+WITH going AS (
+    SELECT run.id, run.attempt FROM predictions_execution run
+    JOIN jsonb_to_recordset(%b::jsonb) AS owned (id uuid, attempt int) USING (id, attempt)
+    WHERE run.state = 'RUNNING' ORDER BY run.id FOR SHARE OF run
+), ran AS (
+    INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, changes, duration_ms)
+    SELECT g.id, g.attempt, n.seq, n.node_id, n.label, n.status, n.entry, n.changes, n.duration_ms
+    FROM jsonb_to_recordset(%b::jsonb) AS n (execution_id uuid, seq int, node_id text, label text, status text,
+        entry jsonb, changes text, duration_ms float8)
+    JOIN going g ON g.id = n.execution_id
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM going
+"""
+JOURNALLED = """
+SELECT entry, changes FROM predictions_noderun WHERE execution_id = %b AND attempt > %b ORDER BY attempt, seq
 """
 
 FLOW_DATA = "SELECT flow_data FROM chatflows_chatflowversion WHERE id = %b"
@@ -157,6 +200,7 @@ class Store:
         self.worker = worker
         self.claim = Batcher(self._claim)
         self.settle = Batcher(self._settle)
+        self.journal = Batcher(self._journal)
 
     async def record_many(self, runs: Sequence[NewRun]) -> None:
         """Write new runs down, committed when this returns."""
@@ -180,6 +224,20 @@ class Store:
             cursor = await connection.execute(SETTLE, [_json(rows), _json(messages), _json(node_runs)])
             settled = {row[0] for row in await cursor.fetchall()}
         return [outcome.id in settled for outcome in outcomes]
+
+    async def _journal(self, steps: Sequence[Step]) -> Sequence[bool]:
+        owned = [{"id": step.id, "attempt": step.attempt} for step in steps]
+        rows = [{"execution_id": step.id, **row} for step in steps for row in step.node_runs]
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(JOURNAL, [_json(owned), _json(rows)])
+            going = {row[0] for row in await cursor.fetchall()}
+        return [step.id in going for step in steps]
+
+    async def journalled(self, run: ClaimedRun) -> list[JournalledNode]:
+        """What the run's earlier attempts since its last pause wrote down, in order."""
+        async with borrowed(self.pool) as connection:
+            cursor = await connection.execute(JOURNALLED, [run.id, run.attempts_before])
+            return [JournalledNode(*row) for row in await cursor.fetchall()]
 
     async def history(self, run: ClaimedRun, session_id: str, *, last: int) -> list[Message]:
         """The newest `last` messages of a session of the run's flow but for the run's own, oldest first."""

@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from engine.events import Event, RunPaused, TokenEmitted
+from engine.events import Event, NodeJournalled, RunPaused, TokenEmitted
 from predictions.encoding import encode
 from predictions.store import ClaimedRun
 
 logger = logging.getLogger(__name__)
+
+Pair = tuple[str, Event | Mapping[str, Any]]  # the name of an event, and the event or its fields
 
 GATHER_S = 0.015  # how long tokens may wait for company; the first one of a run, and the last, never do
 MAX_ENTRIES = 10_000  # entries kept of one run
@@ -31,10 +34,14 @@ RECORD = b"\x1e"  # between entries on a channel: JSON never contains it raw
 FIELD = b"e"  # the one field of an entry: its events
 CLOSE_WAIT_S = 15.0
 
-# The first event of a run that a person let go on, and the last event of every log. They are not the engine's: the
-# one tells what is behind the run, the other is written once the run is settled in the database.
+# Events that are not the engine's. The first of a run that a person let go on, and of one that goes on after its
+# worker's death, tell what is behind it; one takes back the end of what was said; the last of every log is written
+# once the run is settled in the database.
 RESUMED = "Resumed"
+CONTINUED = "Continued"
+RETRACTED = "Retracted"
 SETTLED = "Settled"
+UNHEARD = (NodeJournalled, RunPaused)  # what they hold is kept in the database, and is not for viewers
 
 
 def stream_key(execution_id: UUID | str) -> str:
@@ -61,10 +68,6 @@ class EntryId:
         frame, _, said = place.partition(".")
         return cls(int(attempt), int(number), int(frame or 0), int(said or 0))
 
-    def follows(self, other: EntryId) -> bool:
-        """Whether nothing can be missing between the other entry and this one."""
-        return self.number == (other.number + 1 if self.attempt == other.attempt else 1)
-
     @property
     def entry(self) -> tuple[int, int]:
         return (self.attempt, self.number)
@@ -88,7 +91,13 @@ class RunLog:
         self._is_streaming = run.is_streaming
         self._number = 0
         self._has_token = False
-        self._pending: list[tuple[str, Event | Mapping[str, Any]]] = []
+        self._pending: list[Pair] = []
+        self._filter: Callable[[Event], Iterable[Pair]] | None = None
+
+    def continue_with(self, opening: Iterable[Pair], fresh: Callable[[Event], Iterable[Pair]]) -> None:
+        """Begin behind what an earlier attempt has shown: `fresh` gives of each event what is still news."""
+        self._pending += opening
+        self._filter = fresh
 
     def begin_again(self, trace: Sequence[Mapping[str, Any]]) -> None:
         """Say what the run did before it waited."""
@@ -96,10 +105,13 @@ class RunLog:
 
     def append(self, event: Event) -> None:
         """Add one event; it leaves with the next flush, or at the end if nobody watches the run."""
-        if isinstance(event, RunPaused):
-            return  # the checkpoint is not for viewers, and what they see of it comes once it is kept
-        self._pending.append((type(event).__name__, event))
-        if not self._is_streaming:
+        if isinstance(event, UNHEARD):
+            return
+        if self._filter is None:
+            self._pending.append((type(event).__name__, event))
+        else:
+            self._pending += self._filter(event)
+        if not self._is_streaming or not self._pending:
             return
         urgent = not self._has_token and isinstance(event, TokenEmitted)
         self._has_token = self._has_token or urgent
@@ -141,6 +153,15 @@ class EventPublisher:
     def open(self, run: ClaimedRun) -> RunLog:
         # What nobody streamed is in the database whole; its log is only there for those who wait for it right now.
         return RunLog(self, run, self._retention_s if run.is_streaming else min(60, self._retention_s))
+
+    async def written(self, run: ClaimedRun) -> list[tuple[EntryId, Sequence[Any]]]:
+        """The entries of the run's log since its last pause; none if Redis is away."""
+        try:
+            rows = await self._redis.xrange(stream_key(run.id), min=f"{run.attempts_before + 1}-0")
+        except (RedisError, OSError):
+            logger.warning("log of a restarted run not read", extra={"execution_id": run.id})
+            return []
+        return [(EntryId.parse(entry_id.decode()), orjson.loads(fields[FIELD])) for entry_id, fields in rows]
 
     def touch(self, log: RunLog, *, urgent: bool) -> None:
         self._dirty[log] = None

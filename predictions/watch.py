@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.redis import open_subscriber
-from predictions.stream import FIELD, RECORD, SETTLED, EntryId, stream_key
+from predictions.stream import CONTINUED, FIELD, RECORD, SETTLED, EntryId, stream_key
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,16 @@ class Entry:
             return fields
         return None
 
+    def follows(self, other: EntryId) -> bool:
+        """Whether nothing can be missing for a viewer whose last entry is the other."""
+        if self.id.attempt == other.attempt:
+            return self.id.number == other.number + 1
+        if self.id.number != 1:
+            return False
+        name, fields = self.events[0]
+        # One who has seen nothing takes any beginning; what an earlier attempt said, the next one may not repeat.
+        return name != CONTINUED or other.number in (0, END) or fields["after"] == str(other)
+
 
 class Watcher:
     """One reader of one run's events from the attempt after `after` on, each entry once and in order."""
@@ -92,7 +102,7 @@ class Watcher:
         """
         if entry.id.entry <= self.last.entry:
             return
-        if not entry.id.follows(self.last) or (self.is_live and len(self._queue) >= MAX_QUEUE):
+        if not entry.follows(self.last) or (self.is_live and len(self._queue) >= MAX_QUEUE):
             self.is_live = False
             return
         self._take(entry)

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from predictions.reaper import LOST_WORKER
 from tests.journeys.stage import (
     WORDS,
     Stage,
@@ -19,30 +18,47 @@ from tests.journeys.stage import (
     text_of,
     wait_for_log,
 )
+from tests.model_wire import Reply
 
 NOTICED_S = 2.0
+RECOVERED_S = 6.0
 
 pytestmark = pytest.mark.usefixtures("steady")
 
 
-def test_a_viewer_of_a_part_is_told_that_the_rest_will_not_come(stage: Stage) -> None:
+def test_a_viewer_of_a_part_gets_the_rest_and_nothing_twice(stage: Stage) -> None:
     chat_id = new_chat()
-    stage.stall(after=3)
+    stage.model.script(Reply(WORDS, stall_after=3), Reply(WORDS))
+
+    with stage.platform.stream(stage.flow_id, "Count", chatId=chat_id) as stream:
+        frames = iter(stream)
+        read = read_until(frames, "one two three")
+        earlier = stage.platform.kill("worker")
+        killed_at = time.monotonic()
+        read += list(frames)
+    recovered_s = time.monotonic() - killed_at
+
+    assert recovered_s < RECOVERED_S
+    assert text_of(read) == WORDS
+    assert [frame.event for frame in read if frame.event != "token"] == ["start", "metadata", "end"]
+    assert len({frame.id for frame in read}) == len(read)
+    assert stage.messages(chat_id) == ["Count", WORDS]
+    stage.platform.wait_restarted("worker", earlier)
+
+
+def test_words_that_are_not_said_again_are_taken_back(stage: Stage) -> None:
+    chat_id = new_chat()
+    stage.model.script(Reply(WORDS, stall_after=3), Reply("one two and so on"))
 
     with stage.platform.stream(stage.flow_id, "Count", chatId=chat_id) as stream:
         frames = iter(stream)
         read_until(frames, "one two three")
-        earlier = stage.platform.kill("worker")
-        killed_at = time.monotonic()
+        stage.platform.kill("worker")
         rest = list(frames)
-    noticed_s = time.monotonic() - killed_at
 
-    assert noticed_s < NOTICED_S
-    assert [(frame.event, frame.data) for frame in rest[-2:]] == [("error", LOST_WORKER), ("end", "[DONE]")]
-    assert stage.execution(execution_of(stream))["state"] == "ERROR"
-    assert stage.messages(chat_id) == ["Count", ""]
-    stage.platform.wait_restarted("worker", earlier)
-    assert stage.ask("Still there?").json()["text"] == "You said: Still there?"
+    retract = next(frame for frame in rest if frame.event == "retract")
+    assert "one two three"[: -retract.data["length"]] + text_of(rest) == "one two and so on"
+    assert stage.messages(chat_id) == ["Count", "one two and so on"]
 
 
 def test_an_answer_that_nobody_saw_starts_again(stage: Stage) -> None:
