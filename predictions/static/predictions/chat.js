@@ -129,6 +129,8 @@ async function show(response, turn) {
     for (const { id, body } of batch) {
       if (id) chat.running.last = id;
       if (body.event === "token") turn.text += body.data;
+      // The run goes on elsewhere and says it in other words. The length counts characters, not UTF-16 units.
+      else if (body.event === "retract") turn.text = [...turn.text].slice(0, -body.data.length).join("");
       else if (body.event === "abort" || (body.event === "error" && stopButton.disabled)) turn.note = "Stopped";
       else if (body.event === "action") turn.action = body.data;
       else if (body.event === "error") addError(body.data, response.headers.get("Request-Id"));
