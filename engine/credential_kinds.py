@@ -82,6 +82,7 @@ MODELS = (
     _key("huggingFaceApi", "huggingFaceApiKey", "Hugging Face"),
     _key("jinaAIApi", "jinaAIAPIKey", "Jina AI"),
     _key("litellmApi", "litellmApiKey", "LiteLLM"),
+    _key("lmstudioApi", "lmstudioApiKey", "LM Studio"),
     _key("localAIApi", "localAIApiKey", "LocalAI"),
     _key("mistralAIApi", "mistralAIAPIKey", "Mistral AI"),
     _key("nvidiaNIMApi", "nvidiaNIMApiKey", "NVIDIA NIM"),

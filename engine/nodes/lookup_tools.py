@@ -1,7 +1,8 @@
-"""Tools that look one thing up: papers, facts, and a value inside JSON."""
+"""Tools that look one thing up: papers, articles, facts, and a value inside JSON."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from yarl import URL
 
 from engine.context import NodeContext
 from engine.credentials import check_destination
-from engine.errors import NodeError, NodeInputError
+from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.jsonpath import follow
 from engine.nodes import values
 from engine.providers.base import ToolSpec
@@ -26,6 +27,10 @@ NOT_UNDERSTOOD = 501  # what Wolfram Alpha answers to what it cannot make sense 
 MOST_PAPERS = 20
 LONGEST_QUERY = 300
 LONGEST_PAPERS = 10_000  # characters
+WIKIPEDIA_URL = "https://{language}.wikipedia.org/w/api.php"
+LANGUAGE = re.compile(r"[a-z]+(-[a-z]+)*\Z")  # it becomes a part of a host's name
+MOST_ARTICLES = 20
+LONGEST_ARTICLES = 4000  # characters
 
 WOLFRAM = NodeSpec(
     name="wolframAlpha",
@@ -54,6 +59,20 @@ ARXIV = NodeSpec(
         Param(
             "loadFullContent", "boolean", "Load Full Content", optional=True, help="Not done: abstracts are read alone."
         ),
+    ),
+    role="component",
+)
+WIKIPEDIA = NodeSpec(
+    name="wikipedia",
+    label="Wikipedia",
+    version=1,
+    category="Tools",
+    base_classes=("Wikipedia", *BASE_CLASSES),
+    help="Searches Wikipedia for articles, and reads their introductions.",
+    params=(
+        Param("topKResults", "number", "Top K Results", default=3, optional=True, help=f"At most {MOST_ARTICLES}."),
+        Param("maxDocContentLength", "number", "Max Content Length", optional=True, help="Characters of an answer."),
+        Param("language", "string", "Language", default="en", optional=True, help="Of the articles, such as de."),
     ),
     role="component",
 )
@@ -107,8 +126,8 @@ def run_arxiv(url: str) -> NodeRun:
     async def run(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         """Configure the tool; nothing is called yet. Raises NodeInputError for numbers that are none."""
         count = max(1, min(values.integer(inputs, "topKResults") or 3, MOST_PAPERS))
-        longest_query = values.integer(inputs, "maxQueryLength") or LONGEST_QUERY
-        longest = values.integer(inputs, "docContentCharsMax") or LONGEST_PAPERS
+        longest_query = _length(inputs, "maxQueryLength", LONGEST_QUERY)
+        longest = _length(inputs, "docContentCharsMax", LONGEST_PAPERS)
 
         async def find(query: str) -> str:
             params = {"search_query": f"all:{query[:longest_query]}", "max_results": str(count)}
@@ -146,6 +165,49 @@ def _papers(feed: str) -> str:
 def _said(entry: Any, name: str) -> str:
     found = entry.find(name)
     return " ".join(found.get_text().split()) if found else ""
+
+
+def run_wikipedia(url: str) -> NodeRun:
+    """The run function for a server at `url`, which may hold {language}."""
+
+    async def run(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+        """Configure the tool; nothing is called yet. Raises NodeInputError for numbers or a language that are none."""
+        count = max(1, min(values.integer(inputs, "topKResults") or 3, MOST_ARTICLES))
+        longest = _length(inputs, "maxDocContentLength", LONGEST_ARTICLES)
+        language = values.text(inputs, "language", "en")
+        if not LANGUAGE.match(language):
+            raise NodeInputError(f"{language!r} is no language of Wikipedia's: write its letters, such as en.")
+        place = url.format(language=language)
+        known = {"action": "query", "format": "json", "formatversion": "2", "generator": "search"}
+        wanted = {"prop": "extracts", "exintro": "1", "explaintext": "1", "exlimit": "max", "gsrlimit": str(count)}
+
+        async def find(query: str) -> str:
+            params = {**known, **wanted, "gsrsearch": query[:LONGEST_QUERY]}
+            # Wikipedia refuses whoever does not say who asks.
+            answer = await ctx.world.http.request("GET", place, params=params, headers={"User-Agent": "forjinn"})
+            if answer.status != 200:
+                raise refusal(URL(place).host or place, answer.status, answer.body, headers=answer.headers)
+            return (_articles(answer.body) or "No articles were found.")[:longest]
+
+        description = "Searches Wikipedia for people, places, things and events. The input is a search query."
+        return NodeResult(value=text_tool("wikipedia", description, find))
+
+    return run
+
+
+def _articles(body: bytes) -> str:
+    try:
+        pages = (orjson.loads(body).get("query") or {}).get("pages") or []
+        ranked = sorted(pages, key=lambda page: page.get("index", 0))
+        return "\n\n".join(f"Page: {page['title']}\nSummary: {page.get('extract') or ''}" for page in ranked)
+    except (ValueError, TypeError, AttributeError, KeyError) as exc:
+        raise ProviderError("Wikipedia sent an answer that is no list of articles.", retryable=True) from exc
+
+
+def _length(inputs: Inputs, name: str, usual: int) -> int:
+    """Characters; a number below 1 makes no sense, and would cut at the other end."""
+    given = values.integer(inputs, name)
+    return usual if given is None or given < 1 else given
 
 
 async def run_json_path(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -188,5 +250,6 @@ def _extracted(given: Any, path: str) -> str:
 NODES = (
     NodeType(WOLFRAM, run_wolfram(WOLFRAM_URL)),
     NodeType(ARXIV, run_arxiv(ARXIV_URL)),
+    NodeType(WIKIPEDIA, run_wikipedia(WIKIPEDIA_URL)),
     NodeType(JSON_PATH, run_json_path),
 )

@@ -25,6 +25,20 @@ LANGUAGES = (
     "cpp", "go", "java", "js", "php", "proto", "python", "rst", "ruby", "rust", "scala", "swift", "markdown", "latex",
     "html", "sol",
 )  # fmt: skip
+# The package's own for LaTeX have two backslashes, so that it never cuts at any of them.
+LATEX_SEPARATORS = [
+    *(f"\n\\{name}{{" for name in ("chapter", "section", "subsection", "subsubsection")),
+    *(
+        f"\n\\begin{{{name}}}"
+        for name in ("enumerate", "itemize", "description", "list", "quote", "quotation", "verse", "verbatim", "align")
+    ),
+    "$$",
+    "$",
+    "\n\n",
+    "\n",
+    " ",
+    "",
+]
 CHUNK_SIZE = Param("chunkSize", "number", "Chunk Size", default=SIZE, optional=True, help="Longest chunk.")
 CHUNK_OVERLAP = Param(
     "chunkOverlap",
@@ -92,6 +106,7 @@ MARKDOWN = _spec(
 HTML = _spec(
     "htmlToMarkdownTextSplitter", "HtmlToMarkdown Text Splitter", 1, "Makes Markdown of HTML and cuts that.", BY_HEADERS
 )
+LATEX = _spec("latexTextSplitter", "LaTeX Text Splitter", 1, "Cuts LaTeX at its chapters, sections and lists.")
 CODE = _spec(
     "codeTextSplitter",
     "Code Text Splitter",
@@ -166,11 +181,18 @@ async def run_html(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     return _markdown(inputs, lambda html: str(markdownify(html, heading_style="ATX")))
 
 
+async def run_latex(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Raises NodeInputError if the overlap is not smaller than a chunk."""
+    return _result(inputs, "RecursiveCharacterTextSplitter", separators=LATEX_SEPARATORS)
+
+
 async def run_code(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Raises NodeInputError for a language that it cannot cut."""
     language = values.text(inputs, "language", "python")
     if language not in LANGUAGES:
         raise NodeInputError(f"There is no splitter for {language!r}; known: {', '.join(LANGUAGES)}.")
+    if language == "latex":
+        return await run_latex(ctx, inputs)
     return _result(inputs, "RecursiveCharacterTextSplitter", language=language)
 
 
@@ -224,4 +246,5 @@ NODES = (
     NodeType(MARKDOWN, run_markdown),
     NodeType(HTML, run_html),
     NodeType(CODE, run_code),
+    NodeType(LATEX, run_latex),
 )

@@ -13,7 +13,7 @@ from engine.nodes import values
 from engine.providers import pinecone
 from engine.providers.base import VectorIndex
 from engine.providers.chroma import ChromaIndex
-from engine.providers.elastic import ElasticIndex
+from engine.providers.elastic import ElasticIndex, cloud_url
 from engine.providers.milvus import EXPRESSION, MilvusIndex
 from engine.providers.pinecone import PineconeIndex
 from engine.providers.qdrant import QdrantIndex
@@ -60,13 +60,13 @@ class StoreVendor:
     open: Open
     params: tuple[Param, ...] = ()
     credentials: tuple[str, ...] = ()
-    key_field: str = ""  # the field of the credential without which nothing works
+    key_fields: tuple[str, ...] = ()  # nothing works without one of these fields of the credential
     filter_param: str = ""
     is_llama_index: bool = False
 
     @property
     def spec(self) -> NodeSpec:
-        connect = Param("credential", "credential", "Connect Credential", optional=not self.key_field)
+        connect = Param("credential", "credential", "Connect Credential", optional=not self.key_fields)
         embeddings = EMBEDDINGS
         anchors: tuple[Param, ...] = (DOCUMENT, embeddings, RECORDS)
         kinds: tuple[str, ...] = (self.label, "VectorStoreRetriever", "BaseRetriever")
@@ -158,8 +158,11 @@ def open_milvus(ctx: NodeContext, inputs: Inputs, secrets: Secrets) -> VectorInd
 
 
 def open_elastic(ctx: NodeContext, inputs: Inputs, secrets: Secrets) -> VectorIndex:
-    headers = {"Authorization": f"ApiKey {secrets.get('apiKey', '')}"}
-    url = _address(ctx, secrets.get("endpoint", ""))
+    if secrets.get("endpoint"):
+        url, headers = secrets["endpoint"], {"Authorization": f"ApiKey {secrets.get('apiKey', '')}"}
+    else:
+        url = _address(ctx, cloud_url(secrets.get("cloudId", "")))
+        headers = basic_auth(secrets.get("username", ""), secrets.get("password", ""))
     similarity = {"l2_norm": "l2_norm", "dot_product": "dot_product"}.get(values.text(inputs, "similarity"), "cosine")
     database = _database(ctx, url, headers, secrets, own_url=url)
     return ElasticIndex(database, index=_needed(inputs, "indexName"), similarity=similarity)
@@ -249,7 +252,7 @@ VENDORS = (
         open_pinecone,
         params=PINECONE,
         credentials=("pineconeApi",),
-        key_field="pineconeApiKey",
+        key_fields=("pineconeApiKey",),
         filter_param="pineconeMetadataFilter",
     ),
     StoreVendor(
@@ -260,7 +263,7 @@ VENDORS = (
         open_pinecone,
         params=PINECONE,
         credentials=("pineconeApi",),
-        key_field="pineconeApiKey",
+        key_fields=("pineconeApiKey",),
         filter_param="pineconeMetadataFilter",
         is_llama_index=True,
     ),
@@ -361,8 +364,8 @@ VENDORS = (
                 help="How likeness is measured, if the index is made here.",
             ),
         ),
-        credentials=("elasticsearchApi",),
-        key_field="endpoint",
+        credentials=("elasticsearchApi", "elasticSearchUserPassword"),
+        key_fields=("endpoint", "cloudId"),
     ),
     StoreVendor(
         "openSearch",
@@ -372,7 +375,7 @@ VENDORS = (
         open_opensearch,
         params=(Param("indexName", "string", "Index Name", help="Made if it is not there."),),
         credentials=("openSearchUrl",),
-        key_field="openSearchUrl",
+        key_fields=("openSearchUrl",),
     ),
     StoreVendor(
         "upstash",
@@ -382,7 +385,7 @@ VENDORS = (
         open_upstash,
         params=(Param("namespace", "string", "Namespace", optional=True, help="A part of the index."),),
         credentials=("upstashVectorApi",),
-        key_field="UPSTASH_VECTOR_REST_TOKEN",
+        key_fields=("UPSTASH_VECTOR_REST_TOKEN",),
         filter_param="upstashMetadataFilter",
     ),
 )

@@ -133,8 +133,9 @@ async def _opened(ctx: NodeContext, inputs: Inputs, vendor: StoreVendor) -> Node
 async def _store(ctx: NodeContext, inputs: Inputs, vendor: StoreVendor) -> EmbeddedStore:
     embedder = _embedder(inputs)
     secrets = await values.credential(ctx, inputs) if vendor.credentials else {}
-    if vendor.key_field and not secrets.get(vendor.key_field):
-        raise NodeInputError(f"{vendor.label} needs a credential of kind {vendor.credentials[0]!r}: connect one.")
+    if vendor.key_fields and not any(secrets.get(name) for name in vendor.key_fields):
+        kinds = " or ".join(map(repr, vendor.credentials))
+        raise NodeInputError(f"{vendor.label} needs a credential of kind {kinds}: connect one.")
     return EmbeddedStore(vendor.open(ctx, inputs, secrets), embedder)
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from engine.errors import ProviderError
+from engine.errors import NodeInputError, ProviderError
 from engine.providers.base import Document, Found, Row
 from engine.providers.rest import RestDatabase, batches
 
 VECTOR, TEXT, METADATA = "embedding", "text", "metadata"
+
+
+def cloud_url(cloud_id: str) -> str:
+    """Where a deployment is: its Cloud ID names it in base64, or is an address itself. Raises NodeInputError."""
+    if cloud_id.startswith(("http://", "https://")) or not cloud_id:
+        return cloud_id
+    try:
+        host, elastic, *_ = base64.b64decode(cloud_id.rpartition(":")[2], validate=True).decode().split("$")
+    except ValueError as exc:
+        raise NodeInputError("The Cloud ID in the credential is none: copy it from the deployment's page.") from exc
+    return f"https://{elastic}.{host}"
 
 
 class ElasticIndex:

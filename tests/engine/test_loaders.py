@@ -20,6 +20,8 @@ RUNS: dict[str, NodeRun] = {
     for family in (file_loaders.NODES, github.NODES, web_loaders.NODES, splitters.NODES)
     for node_type in family
 }
+LATEX_TEXT = "\\section{A}\none\n\\section{B}\ntwo"
+LATEX = ["\\section{A}\none", "\\section{B}\ntwo"]
 PAGE = (
     "<html><head><title>Winter</title><script>x()</script></head>"
     "<body><h1>Snow</h1><p id='p'>White.</p>{}</body></html>"
@@ -119,6 +121,8 @@ async def test_documents_are_cut_and_know_their_lines(nodes: NodeWorld) -> None:
             "def a(): 1\n\ndef b(): 2",
             ["def a(): 1", "def b(): 2"],
         ),
+        ("latexTextSplitter", {"chunkSize": 20, "chunkOverlap": 0}, LATEX_TEXT, LATEX),
+        ("codeTextSplitter", {"language": "latex", "chunkSize": 20, "chunkOverlap": 0}, LATEX_TEXT, LATEX),
         ("recursiveCharacterTextSplitter", {"separators": '["#"]', "chunkSize": 4}, "aaa#bbb", ["aaa", "#bbb"]),
     ],
 )

@@ -1,10 +1,11 @@
+import json
 from typing import Any
 
 import pytest
 
 from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.jsonpath import follow
-from engine.nodes.lookup_tools import run_arxiv, run_json_path, run_wolfram
+from engine.nodes.lookup_tools import WIKIPEDIA_URL, run_arxiv, run_json_path, run_wikipedia, run_wolfram
 from engine.providers.base import Tool
 from tests.engine.node_world import MemoryCredentials, NodeWorld
 from tests.engine.web_server import WebServer, web_server
@@ -65,6 +66,48 @@ async def test_papers_are_found_with_their_abstracts(nodes: NodeWorld) -> None:
     )
     assert tool.spec.name == "papers"
     assert server.received[0].query == {"search_query": "all:snow", "max_results": "2"}
+
+
+async def test_lengths_below_1_are_the_usual_ones(nodes: NodeWorld) -> None:
+    async with web_server((200, FEED)) as server:
+        inputs = {"maxQueryLength": -4, "docContentCharsMax": "-1"}
+        tool = (await run_arxiv(server.url)(nodes.context(), inputs)).value
+
+        assert (await tool.call({"input": "snowflakes"})).endswith("white & cold.")
+
+    assert server.received[0].query["search_query"] == "all:snowflakes"
+
+
+ARTICLES = json.dumps(
+    {"query": {"pages": [{"title": "Ice", "index": 2}, {"title": "Snow", "index": 1, "extract": "It is white."}]}}
+)
+
+
+async def test_articles_are_found_with_their_introductions(nodes: NodeWorld) -> None:
+    async with web_server((200, ARTICLES), (200, "{}")) as server:
+        run = run_wikipedia(f"{server.url}/{{language}}/w/api.php")
+        tool = (await run(nodes.context(), {"topKResults": "2", "language": "zh-yue"})).value
+
+        said = [await tool.call({"input": "snow"}), await tool.call({"input": "xyzzy"})]
+
+    assert said == ["Page: Snow\nSummary: It is white.\n\nPage: Ice\nSummary: ", "No articles were found."]
+    asked = server.received[0]
+    assert (asked.path, asked.query["gsrsearch"], asked.query["gsrlimit"]) == ("/zh-yue/w/api.php", "snow", "2")
+    assert asked.headers["user-agent"] == "forjinn"
+
+
+async def test_a_language_cannot_become_another_host(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="is no language of Wikipedia's"):
+        await run_wikipedia(WIKIPEDIA_URL)(nodes.context(), {"language": "evil.example/"})
+
+
+@pytest.mark.parametrize("answer", ["oops", "[]", '{"query": {"pages": ["x"]}}', '{"query": {"pages": [{}]}}'])
+async def test_what_is_no_list_of_articles_is_an_error(nodes: NodeWorld, answer: str) -> None:
+    async with web_server((200, answer)) as server:
+        tool = (await run_wikipedia(server.url)(nodes.context(), {})).value
+
+        with pytest.raises(ProviderError, match="no list of articles"):
+            await tool.call({"input": "snow"})
 
 
 async def test_no_papers_are_said_to_be_none(nodes: NodeWorld) -> None:

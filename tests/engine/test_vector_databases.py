@@ -1,5 +1,6 @@
 """What databases of other vendors are sent, and what is made of their answers."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from engine.errors import NodeInputError, ProviderError
 from engine.nodes.vector_store_vendors import VENDORS
 from engine.nodes.vector_stores import run_vendor, upsert_vendor
 from engine.providers.base import Document
+from engine.providers.elastic import cloud_url
 from engine.providers.fake import FakeEmbedder
 from engine.retrieval import StoreRetriever
 from tests.engine.node_world import MemoryCredentials, NodeWorld
@@ -205,6 +207,27 @@ async def test_elasticsearch_is_asked_for_neighbours(nodes: NodeWorld) -> None:
 
     assert documents == [Document("Snow.", {"source": "a"}, "1")]
     assert (asked.body["knn"]["k"], asked.body["size"]) == (2, 2)
+
+
+async def test_elasticsearch_takes_a_user_and_a_password(nodes: NodeWorld) -> None:
+    async with web_server((200, '{"hits": {"hits": []}}')) as server:
+        nodes.credentials = MemoryCredentials({"c1": {"cloudId": server.url, "username": "u", "password": "p"}})
+        inputs = {"indexName": "c", "embeddings": FakeEmbedder()}
+        built = await run_vendor(BY_NAME["elasticsearch"])(nodes.context(credential="c1"), inputs)
+
+        assert await built.value.retrieve("What is white?") == []
+
+    assert server.received[0].headers["authorization"] == "Basic dTpw"
+
+
+def test_a_cloud_id_says_where_elasticsearch_is() -> None:
+    assert cloud_url("mine:" + base64.b64encode(b"eu.found.io:443$abc$def").decode()) == "https://abc.eu.found.io:443"
+
+
+@pytest.mark.parametrize("cloud_id", ["mine", "mine:bm90aGluZw==", "mine:/w=="])
+def test_what_is_no_cloud_id_is_refused(cloud_id: str) -> None:
+    with pytest.raises(NodeInputError, match="The Cloud ID in the credential is none"):
+        cloud_url(cloud_id)
 
 
 async def test_opensearch_is_asked_in_its_own_way(nodes: NodeWorld) -> None:
