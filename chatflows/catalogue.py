@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -57,7 +57,8 @@ KIND_ENTRY = OpenApiResponse(
 IMAGE = {(200, "image/svg+xml"): {"type": "string"}}
 
 
-def _list_of(entry: OpenApiResponse, description: str) -> OpenApiResponse:
+def list_of(entry: OpenApiResponse, description: str) -> OpenApiResponse:
+    """The schema of a list of such entries."""
     return OpenApiResponse({"type": "array", "items": entry.response}, description=description)
 
 
@@ -73,6 +74,12 @@ def _entries() -> Mapping[str, Mapping[str, Any]]:
     return {entry["name"]: entry for entry in sorted(entries, key=lambda entry: (entry["category"], entry["label"]))}
 
 
+def entries_of(names: Iterable[str]) -> list[Mapping[str, Any]]:
+    """The entries of these node types, in the catalogue's order."""
+    wanted = set(names)
+    return [entry for name, entry in _entries().items() if name in wanted]
+
+
 @cache
 def _schema() -> Mapping[str, Any]:
     return flow_schema(node_types())
@@ -84,7 +91,7 @@ class NodesView(APIView):
     @extend_schema(
         operation_id="node_list",
         summary="List the node types.",
-        responses=_list_of(TYPE_ENTRY, "The node types, by category and label."),
+        responses=list_of(TYPE_ENTRY, "The node types, by category and label."),
     )
     def get(self, request: Request) -> Response:
         return Response(list(_entries().values()))
@@ -106,7 +113,7 @@ class CredentialKindsView(APIView):
     @extend_schema(
         operation_id="credential_kind_list",
         summary="List the kinds of credentials.",
-        responses=_list_of(KIND_ENTRY, "The kinds of credentials."),
+        responses=list_of(KIND_ENTRY, "The kinds of credentials."),
     )
     def get(self, request: Request) -> Response:
         return Response([credential_entry(kind) for kind in CREDENTIAL_KINDS.values()])

@@ -1,6 +1,6 @@
 """Routes below /api/v1 that manage flows."""
 
-from django.urls import path
+from django.urls import include, path
 
 from chatflows import catalogue, inspection, tool_views, views
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("agentflows/<str:chatflow_id>", views.AgentflowView.as_view()),
     path("tools", tool_views.ToolsView.as_view()),
     path("tools/<str:tool_id>", tool_views.ToolView.as_view()),
+    path("document-store/", include("chatflows.documents.urls")),
     path("nodes", catalogue.NodesView.as_view()),
     path("nodes/<str:name>", catalogue.NodeView.as_view()),
     path("node-icon/<str:name>", catalogue.NodeIconView.as_view()),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from engine.providers.base import Document
+
+SOURCE_ID = "docId"  # in the metadata of a document store's documents: which of its loaders has read them
+BIGGEST = 2**63 - 1  # JSON of the database and of vendors holds no bigger numbers
 
 
 @runtime_checkable
@@ -65,7 +69,35 @@ def _cut(document: Document, splitter: Splitter) -> Iterator[Document]:
 
 async def load_all(sources: Iterable[Source]) -> list[Document]:
     """The documents of all sources, in order, without the empty ones: there is nothing to find in them."""
-    return [document for source in sources for document in await source.load() if document.text.strip()]
+    found = [document for source in sources for document in await source.load() if document.text.strip()]
+    return await asyncio.to_thread(lambda: [storable(document) for document in found])
+
+
+def storable(document: Document) -> Document:
+    """The document without what no database and no JSON holds: NUL, halves of characters, and the like."""
+    return replace(document, text=_whole(document.text), metadata=plain(document.metadata))
+
+
+def plain(value: Any) -> Any:
+    """A JSON value that any database holds: numbers that are too big and unknown things become texts, NaN null."""
+    match value:
+        case str():
+            return _whole(value)
+        case Mapping():
+            return {_whole(str(name)): plain(held) for name, held in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case bool() | None:
+            return value
+        case int() if abs(value) <= BIGGEST:
+            return value
+    return _whole(str(value))
+
+
+def _whole(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def documents_text(documents: Iterable[Document]) -> str:

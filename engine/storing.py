@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ Role = Literal["loader", "splitter", "embedding", "vector_store", "record_manage
 
 LOADER, SPLITTER = "loader_0", "splitter_0"
 STORE, EMBEDDING, RECORDS = "vectorStore_0", "embeddings_0", "recordManager_0"
+OF_SEARCHES = frozenset({"topK", "searchType", "fetchK", "lambda"})
 CATEGORIES: Mapping[Role, str] = {
     "loader": "Document Loaders",
     "splitter": "Text Splitters",
@@ -42,6 +44,18 @@ WORDS: Mapping[Role, str] = {
     "vector_store": "vector store",
     "record_manager": "record manager",
 }
+
+
+def place_of(collection: Collection) -> str:
+    """A short text that changes with where documents are and what embeds them, not with how they are searched."""
+    store, embedding = collection.vector_store, collection.embedding
+    kept = {name: value for name, value in store.inputs.items() if not _is_of_searches(name)}
+    said = json.dumps([store.name, kept, embedding.name, embedding.inputs], sort_keys=True, default=str)
+    return sha256(said.encode()).hexdigest()[:16]
+
+
+def _is_of_searches(name: str) -> bool:
+    return name in OF_SEARCHES or name.lower().endswith("filter")
 
 
 def candidates(registry: Registry, role: Role) -> dict[str, NodeType]:

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "workspaces",
     "apikeys",
     "chatflows",
+    "chatflows.documents",
     "predictions",
 ]
 

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
 
+from chatflows.documents.knowledge import WorkspaceDocuments
 from chatflows.records import afind_flow
 from chatflows.tools import StoredTools
 from engine.context import CalledFlow, PreviousRun, RunRequest, Sandbox, World
@@ -237,6 +238,7 @@ class RunHost:
             variables={**stored, **given},
             flows=Neighbours(self, run),
             tools=StoredTools(run.workspace_id),
+            documents=WorkspaceDocuments(run.workspace_id),
             sandbox=self._sandbox,
             previous=lambda: self._previous(run),
             vectors=WorkspaceVectors(self._store.pool, run.workspace_id),

@@ -6,18 +6,19 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
+from chatflows.documents.knowledge import WorkspaceDocuments
 from chatflows.records import FlowRecord
 from engine.context import RunRequest, World
 from engine.errors import EngineError, FlowError
 from engine.files import File
 from engine.flow import parse_flow
-from engine.overrides import Overrides, apply_overrides, everything, with_overrides
+from engine.overrides import apply_overrides, everything, with_overrides
 from engine.providers.base import Message
 from engine.registry import Registry
 from engine.upsert import run_upsert, with_files
@@ -69,7 +70,7 @@ def read_upsert(request: HttpRequest) -> UpsertRequest:
     return UpsertRequest(
         stop_node_id=str(fields.get("stopNodeId") or ""),
         override={**beside, **override},
-        files=[_file(file) for file in request.FILES.getlist("files")],
+        files=[uploaded_file(file) for file in request.FILES.getlist("files")],
     )
 
 
@@ -87,7 +88,7 @@ async def upsert(
         given = with_files(graph, list(asked.files), registry)
         taken = apply_overrides(graph, asked.override, everything(graph, asked.override, registry), registry)
         graph = with_overrides(with_overrides(graph, taken), given)
-        world = await _world(process, flow, taken, uses_variables=graph.uses_variables)
+        world = await upsert_world(process, flow.workspace_id, taken.variables, uses_variables=graph.uses_variables)
         counts = await run_upsert(graph, _request(flow), world, registry=registry, stop_node_id=asked.stop_node_id)
     except EngineError as exc:
         raise UpsertFailed(exc.message) from exc
@@ -99,19 +100,24 @@ def _request(flow: FlowRecord) -> RunRequest:
     return RunRequest("", chat_id=chat_id, session_id=chat_id, chatflow_id=str(flow.id))
 
 
-async def _world(process: WebProcess, flow: FlowRecord, taken: Overrides, *, uses_variables: bool) -> World:
-    stored = await sync_to_async(variable_values)(flow.workspace_id) if uses_variables else {}
+async def upsert_world(
+    process: WebProcess, workspace_id: UUID, given: Mapping[str, str], *, uses_variables: bool = True
+) -> World:
+    """What documents are read and stored with: the workspace's own, and no conversation. `given` are variables."""
+    stored = await sync_to_async(variable_values)(workspace_id) if uses_variables else {}
     return World(
         http=process.http,
         history=NoHistory(),
-        credentials=WorkspaceCredentials(flow.workspace_id),
+        credentials=WorkspaceCredentials(workspace_id),
         clock=SystemClock(),
         random=random.Random(),  # noqa: S311 -- jitter, no secrets
-        variables={**stored, **taken.variables},
-        vectors=WorkspaceVectors(process.pool, flow.workspace_id),
-        records=WorkspaceRecords(process.pool, flow.workspace_id),
+        variables={**stored, **given},
+        documents=WorkspaceDocuments(workspace_id),
+        vectors=WorkspaceVectors(process.pool, workspace_id),
+        records=WorkspaceRecords(process.pool, workspace_id),
     )
 
 
-def _file(file: UploadedFile[bytes]) -> File:
+def uploaded_file(file: UploadedFile[bytes]) -> File:
+    """A part of a multipart body."""
     return File(file.name or "file", file.content_type or "application/octet-stream", file.read())

@@ -2,12 +2,20 @@
 
 from django.urls import path, re_path
 
-from predictions.views import executions, messages, predictions, upserts
+from predictions.views import documents, executions, messages, predictions, upserts
 
 urlpatterns = [
     path("prediction/<str:chatflow_id>", predictions.predict),
     path("vector/upsert/<str:chatflow_id>", upserts.upsert_documents),
     path("vector/internal-upsert/<str:chatflow_id>", upserts.upsert_from_editor),
+    path("document-store/loader/preview", documents.preview_loader),
+    path("document-store/loader/process/<str:loader_id>", documents.process_loader),
+    path("document-store/loader/<str:store_id>/<str:loader_id>", documents.delete_loader),
+    path("document-store/vectorstore/insert", documents.insert_chunks),
+    path("document-store/vectorstore/query", documents.query_store),
+    path("document-store/vectorstore/<str:store_id>", documents.delete_stored),
+    path("document-store/upsert/<str:store_id>", documents.upsert_store),
+    path("document-store/refresh/<str:store_id>", documents.refresh_store),
     path("chatflows-streaming/<str:chatflow_id>", predictions.is_streaming),
     path("public-chatbotConfig/<str:chatflow_id>", predictions.chatbot_config),
     # Chat ids are the clients' own: a customer's name, a plus sign, a space.

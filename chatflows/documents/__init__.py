@@ -1,0 +1,1 @@
+"""Document stores: knowledge that the flows of a workspace share."""
