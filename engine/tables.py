@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import statistics
 from collections import Counter
@@ -67,9 +68,9 @@ def _read(file: File) -> Table:
         raise NodeInputError(f"{file.name} is no CSV file that can be read: {exc}.") from exc
     if not lines:
         raise NodeInputError(f"{file.name} is empty: its first line must name the columns.")
+    if len(lines[0]) > MOST_COLUMNS:
+        raise NodeInputError(f"{file.name} has {len(lines[0])} columns; {MOST_COLUMNS} can be analysed.")
     columns = _named(lines[0])
-    if len(columns) > MOST_COLUMNS:
-        raise NodeInputError(f"{file.name} has {len(columns)} columns; {MOST_COLUMNS} can be analysed.")
     width = len(columns)
     return Table(columns, [(*row[:width], *("",) * (width - len(row))) for row in lines[1:]])
 
@@ -91,7 +92,8 @@ def read_number(text: str) -> float | None:
     bare = text.strip().strip("$€£¥%").strip()
     if not bare or not NUMBER.fullmatch(bare) or not any(char.isdigit() for char in bare):
         return None
-    return float(bare.replace(",", ""))
+    number = float(bare.replace(",", ""))
+    return number if math.isfinite(number) else None
 
 
 def _is_same(cell: str, value: str) -> bool:
@@ -181,7 +183,7 @@ def aggregated(table: Table, function: Any, column: Any, group_by: Any) -> list[
 
     Cells that hold no number do not take part, except in counts. Raises NodeInputError for a function that is none.
     """
-    if function not in FUNCTIONS and function not in COUNTS:
+    if not isinstance(function, str) or (function not in FUNCTIONS and function not in COUNTS):
         raise NodeInputError(f"There is no function {function!r}. Functions: {', '.join((*COUNTS, *FUNCTIONS))}.")
     if function != "count" and not column:
         raise NodeInputError(f"To work out the {function} a column is needed.")
@@ -203,7 +205,16 @@ def _value(function: str, cells: Sequence[str]) -> float | None:
     if function == "count distinct":
         return len({cell.strip() for cell in cells if cell.strip()})
     numbers = [number for number in map(read_number, cells) if number is not None]
-    return FUNCTIONS[function](numbers) if numbers else None
+    return _figure(function, numbers) if numbers else None
+
+
+def _figure(function: str, numbers: Sequence[float]) -> float | None:
+    """None for a figure that is larger than a float can be."""
+    try:
+        figure = FUNCTIONS[function](numbers)
+    except OverflowError:
+        return None
+    return figure if math.isfinite(figure) else None
 
 
 def described(table: Table, column: Any) -> dict[str, Any]:
@@ -219,5 +230,5 @@ def described(table: Table, column: Any) -> dict[str, Any]:
         "commonest": [{"value": value, "count": count} for value, count in counts.most_common(COMMON)],
     }
     if numbers and len(numbers) == len(cells):
-        about |= {name: work_out(numbers) for name, work_out in FUNCTIONS.items()}
+        about |= {name: _figure(name, numbers) for name in FUNCTIONS}
     return about

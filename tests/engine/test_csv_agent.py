@@ -164,7 +164,12 @@ def test_files_with_the_same_columns_are_one_table() -> None:
     assert list(tables.read_table([one, two]).rows) == [("1", "2"), ("3", "4")]
 
 
-UNREADABLE = [([b""], "is empty"), ([b"a\n1\n", b"b\n1\n"], "other columns"), ([b"a\n" * 100_002], "100001 rows")]
+UNREADABLE = [
+    ([b""], "is empty"),
+    ([b"a\n1\n", b"b\n1\n"], "other columns"),
+    ([b"a\n" * 100_002], "100001 rows"),
+    ([b"a," * 20_000], "20001 columns"),
+]
 
 
 @pytest.mark.parametrize(("contents", "told"), UNREADABLE, ids=[told for _, told in UNREADABLE])
@@ -175,10 +180,27 @@ def test_a_table_that_cannot_be_analysed_is_refused(contents: list[bytes], told:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1,234.5", 1234.5), ("-3", -3), ("$5", 5), ("12%", 12), ("1e3", 1000), ("1,2", None), ("nan", None), ("", None)],
+    [
+        ("1,234.5", 1234.5),
+        ("-3", -3),
+        ("$5", 5),
+        ("12%", 12),
+        ("1e3", 1000),
+        ("1,2", None),
+        ("nan", None),
+        ("", None),
+        ("1e999", None),
+    ],
 )
 def test_numbers_are_read_as_people_write_them(text: str, number: float | None) -> None:
     assert tables.read_number(text) == number
+
+
+def test_a_figure_that_no_number_can_hold_is_none() -> None:
+    table = tables.Table(("a",), [("1e308",), ("1e308",)])
+
+    assert tables.aggregated(table, "sum", "a", None) == [{"value": None}]
+    assert tables.described(table, "a")["mean"] is None
 
 
 async def test_python_in_the_node_is_refused_before_anything_runs() -> None:
