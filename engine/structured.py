@@ -20,6 +20,8 @@ PLAIN: Mapping[str, Mapping[str, Any]] = {
     "boolean": {"type": "boolean"},
     "stringArray": {"type": "array", "items": {"type": "string"}},
 }
+# References lead out of the part of the schema in which they stand; patterns of names may run for ever.
+NOT_TAKEN = frozenset({"$ref", "$dynamicRef", "patternProperties"})
 CORRECT = "Your answer cannot be used. {problem}\n{instructions}"
 # What a server answers that does not know how to hold its model to a schema.
 NO_SCHEMAS = frozenset({400, 404, 422, 501})
@@ -100,17 +102,29 @@ def _item(key: str, source: Any) -> dict[str, Any]:
     if isinstance(source, str) and source.strip():
         try:
             source = json5.loads(source)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise NodeInputError(f"The JSON schema of the structured output's {key!r} is no JSON: {exc}.") from exc
     if not isinstance(source, Mapping) or not source:
         raise NodeInputError(f"The structured output's {key!r} needs a JSON schema for its items.")
     is_schema = source.get("type") == "object" and isinstance(source.get("properties"), Mapping)
     schema = dict(source) if is_schema else _described_object(source)
+    if words := sorted(_words(schema) & NOT_TAKEN):
+        raise NodeInputError(
+            f"The JSON schema of the structured output's {key!r} uses {', '.join(words)}, which is not taken here: "
+            "write out which properties there are."
+        )
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as exc:
         raise NodeInputError(f"The JSON schema of the structured output's {key!r} is wrong: {exc.message}") from exc
     return schema
+
+
+def _words(value: Any) -> set[str]:
+    """The keys on all levels."""
+    if isinstance(value, Mapping):
+        return set(value).union(*map(_words, value.values()))
+    return set().union(*map(_words, value)) if isinstance(value, list) else set()
 
 
 def _described_object(rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,12 @@ def test_json_is_found_wherever_it_stands(answer: str) -> None:
 
 
 @pytest.mark.timeout(10)
+def test_a_fence_that_nobody_closed_is_looked_for_once() -> None:
+    with pytest.raises(Unparsable, match="not JSON"):
+        find_json("```json" + " " * 50_000)
+
+
+@pytest.mark.timeout(10)
 def test_a_pattern_that_would_run_for_ever_does_not_match() -> None:
     parser = json_parser({"type": "string", "pattern": "^(a+)+$"}, autofix=False)
 

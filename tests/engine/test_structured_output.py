@@ -83,6 +83,9 @@ def test_items_may_be_given_as_a_json_schema() -> None:
         (row("jsonArray", jsonSchema=""), "needs a JSON schema"),
         (row("jsonArray", jsonSchema="{name:"), "is no JSON"),
         (row("jsonArray", jsonSchema={"type": "object", "properties": {"a": {"type": "wrong"}}}), "is wrong"),
+        (row("jsonArray", jsonSchema="[" * 5000), "is no JSON"),
+        (row("jsonArray", jsonSchema={"type": "object", "properties": {"a": {"$ref": "http://x.y/"}}}), r"uses \$ref"),
+        (row("jsonArray", jsonSchema={"type": "object", "properties": {}, "patternProperties": {}}), "patternProp"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_named(rows: Any, told: str) -> None:
