@@ -35,6 +35,8 @@ class Operation:
         """The path with its parameters in place. Raises NodeInputError if one is missing."""
         path = self.path
         for name, value in given.items():
+            if str(value) in (".", ".."):
+                raise NodeInputError(f"{self.name} takes no {value!r} as {name!r}: it would call another path.")
             path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
         if "{" in path:
             raise NodeInputError(f"{self.name} needs {path[path.index('{') + 1 : path.find('}')]!r}.")
@@ -79,8 +81,10 @@ def _parse(text: str) -> Mapping[str, Any]:
         document = orjson.loads(text)
     except ValueError:
         try:
-            document = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 -- a SafeLoader
-        except (yaml.YAMLError, RecursionError) as exc:
+            read = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 -- a SafeLoader
+            # Schemas are handed to models as JSON, and YAML has dates, bytes, and keys that are numbers.
+            document = orjson.loads(orjson.dumps(read, default=str, option=orjson.OPT_NON_STR_KEYS))
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
             raise NodeInputError(f"The OpenAPI document is neither JSON nor YAML: {str(exc)[:200]}") from exc
     if not isinstance(document, Mapping):
         raise NodeInputError("The file is no OpenAPI document: it holds no object.")
@@ -171,7 +175,8 @@ class _Schemas:
         written = {key: found[key] for key in ("type", "format", "enum", "default", "description") if key in found}
         if properties := _mapping(found.get("properties")):
             written["properties"] = {str(name): self._written(part, depth + 1) for name, part in properties.items()}
-            written["required"] = [str(name) for name in found.get("required") or () if name in properties]
+            required = found.get("required")
+            written["required"] = [name for name in properties if isinstance(required, list) and name in required]
         if "items" in found:
             written["items"] = self._written(found["items"], depth + 1)
         for several in ("allOf", "anyOf", "oneOf"):

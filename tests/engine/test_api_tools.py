@@ -16,6 +16,7 @@ from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.nodes.gmail_tools import run_gmail
 from engine.nodes.openapi_tools import run_toolkit
 from engine.nodes.web_tools import run_scraper
+from engine.openapi import read_api
 from engine.providers.base import Tool
 from tests.engine.node_world import MemoryCredentials, NodeWorld
 from tests.engine.web_server import web_server
@@ -136,6 +137,32 @@ async def test_a_call_without_its_path_is_refused(nodes: NodeWorld) -> None:
         await tools["get_pet"].call({})
 
 
+@pytest.mark.parametrize("step", [".", ".."])
+async def test_a_call_cannot_leave_its_path(nodes: NodeWorld, step: str) -> None:
+    tools = await toolkit(nodes, api("http://127.0.0.1:1"))
+
+    with pytest.raises(NodeInputError, match="would call another path"):
+        await tools["get_pet"].call({"PathParameters": {"id": step}})
+
+
+def test_what_yaml_writes_and_json_cannot_is_text() -> None:
+    document = """
+        openapi: 3.0.0
+        servers: [{url: 'http://x.y'}]
+        paths:
+          /days:
+            get:
+              parameters: [{name: day, in: query, schema: {type: string, default: 2020-01-31}}]
+              requestBody: {content: {json: {schema: {properties: {1: {type: string}}, required: 1}}}}
+    """
+
+    (operation,) = read_api(document).operations
+
+    properties = operation.schema["properties"]
+    assert properties["QueryParameters"]["properties"]["day"]["default"] == "2020-01-31"
+    assert properties["RequestBody"] == {"properties": {"1": {"type": "string"}}, "required": []}
+
+
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nopenapi: 3.0.0\n"
 
 
@@ -150,6 +177,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nopenapi: 3.0.0\n"
         ("openapi: 3.0.0\nservers: [{url: 'http://x.y'}]", "offers no operation"),
         (BOMB, "uses YAML aliases"),
         ("[" * 5000, "neither JSON nor YAML"),
+        ("a: 2001-99-99", "neither JSON nor YAML"),
     ],
 )
 async def test_a_document_that_cannot_be_read_is_refused(nodes: NodeWorld, document: str, told: str) -> None:
