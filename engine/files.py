@@ -45,7 +45,7 @@ def read_files(inputs: Mapping[str, Any], name: str) -> list[File]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise NodeInputError(f"{name} must hold files as data URIs.") from exc
     uris = value if isinstance(value, list) else [value] if value else []
     if not uris:

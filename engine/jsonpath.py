@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+MOST_STEPS = 100
 STEP = re.compile(r"""\[\s*(-?\d+|\*)\s*\]|\[\s*["']([^"']*)["']\s*\]|([^.\[\]]+)""")
 
 
@@ -14,7 +15,10 @@ def follow(value: Any, path: str) -> Any:
 
     Raises LookupError if nothing is there.
     """
-    return _walk(value, STEP.findall(path.strip().removeprefix("$")))
+    steps = STEP.findall(path.strip().removeprefix("$"))
+    if len(steps) > MOST_STEPS:
+        raise LookupError(path)
+    return _walk(value, steps)
 
 
 def _walk(value: Any, steps: list[tuple[str, str, str]]) -> Any:

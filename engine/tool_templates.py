@@ -28,7 +28,7 @@ def read_tool_template(text: str | bytes) -> ToolTemplate:
     """A template file. Raises NodeInputError that says what is missing or malformed in it."""
     try:
         read = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise NodeInputError(f"A tool template is a JSON object, and this is none: {exc}.") from exc
     missing = [name for name in ("name", "func") if not isinstance(read, dict) or not isinstance(read.get(name), str)]
     if missing:
@@ -46,7 +46,7 @@ def read_tool_schema(given: Any) -> Mapping[str, Any]:
         return to_json_schema(given)
     try:
         rows = json.loads(given) if isinstance(given, str) and given.strip() else given or []
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise NodeInputError(f"The tool's schema is neither JSON nor z.object(…): {exc}.") from exc
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("property") for row in rows):
         raise NodeInputError("The tool's schema must be a list of {property, type, description, required}.")

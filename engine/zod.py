@@ -21,6 +21,7 @@ from engine.errors import NodeInputError
 
 Schema = Mapping[str, Any]
 
+LONGEST_NUMBER = 300  # characters
 DEEPEST = 40  # levels; a schema nested deeper than this is no schema
 TOKEN = re.compile(
     r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/)
@@ -108,6 +109,8 @@ class _Reader:
         if kind == "text":
             return _unquote(text)
         if kind == "number":
+            if len(text) > LONGEST_NUMBER:
+                raise self.error("a number is too long")
             return float(text) if any(c in text for c in ".eE") else int(text)
         if kind == "regex":
             return re.sub(r"/[a-z]*\Z", "", text[1:])

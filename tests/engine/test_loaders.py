@@ -238,6 +238,7 @@ async def test_a_file_of_another_kind_is_refused(
         ("", "holds no file"),
         ("FILE-STORAGE::a.txt", "stored on another server"),
         ("hello", "must hold files as data URIs"),
+        ("[" * 100_000, "must hold files as data URIs"),
         ("data:text/plain;base64,%%%", "not in base64"),
         ('["', "must hold files as data URIs"),
     ],

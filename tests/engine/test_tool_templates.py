@@ -23,13 +23,15 @@ def test_a_schema_may_be_left_out() -> None:
     assert read_tool_schema("") == read_tool_schema(None) == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize("schema", ["no schema", '{"a": 1}', "[1]", '[{"type": "string"}]', "z.nothing()"])
+@pytest.mark.parametrize(
+    "schema", ["no schema", '{"a": 1}', "[1]", "[" * 100_000, '[{"type": "string"}]', "z.nothing()"]
+)
 def test_a_schema_that_is_none_is_refused(schema: str) -> None:
     with pytest.raises(NodeInputError):
         read_tool_schema(schema)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"name": "no function"}', '{"func": "return 1"}', "{"])
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"name": "no function"}', '{"func": "return 1"}', "{"])
 def test_what_is_no_template_is_refused(text: str) -> None:
     with pytest.raises(NodeInputError, match="tool template"):
         read_tool_template(text)

@@ -83,6 +83,7 @@ def test_what_may_be_left_out_is_not_required() -> None:
         ("z.string().max('long')", "makes no sense"),
         ("z.string().default(z.any())", "makes no sense"),
         ("z.string().regex(/(/)", "makes no sense"),
+        (f"z.literal({'9' * 5000})", "a number is too long"),
         ("", "it ends too early"),
         ("{}", "must begin with z"),
         ("z.array(" * 50, "nested too deeply"),
