@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from engine.errors import NodeInputError, ProviderError
+from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.events import RunFinished, TokenEmitted
 from engine.flow import parse_flow
 from engine.moderation import Moderation, moderated
@@ -33,7 +33,10 @@ async def test_what_is_on_the_list_is_refused(nodes: NodeWorld, question: str) -
     assert (await moderation.judge("Tell me a joke")).refusal == ""
 
 
-@pytest.mark.parametrize(("said", "refusal"), [("Yes.", "Not that, please."), ("No", ""), ("I cannot tell, yes?", "")])
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [("Yes.", "Not that, please."), ("**YES**, it does.", "Not that, please."), ("No", ""), (' "no."', "")],
+)
 async def test_a_model_tells_what_means_the_same(nodes: NodeWorld, said: str, refusal: str) -> None:
     model = FakeChatModel([said])
     moderation = await simple(nodes, model)
@@ -45,6 +48,14 @@ async def test_a_model_tells_what_means_the_same(nodes: NodeWorld, said: str, re
     system, user = model.calls[0].messages
     assert "- secret recipe\n- The weather" in system.content
     assert user.content == "How is that dish made?"
+
+
+@pytest.mark.parametrize("said", ["I cannot tell, yes?", "", "Nobody knows."])
+async def test_a_model_that_says_neither_yes_nor_no_lets_nothing_pass(nodes: NodeWorld, said: str) -> None:
+    moderation = await simple(nodes, FakeChatModel([said]))
+
+    with pytest.raises(NodeError, match="neither Yes nor No"):
+        await moderation.judge("How is that dish made?")
 
 
 async def test_what_is_on_the_list_costs_no_model_call(nodes: NodeWorld) -> None:
@@ -86,8 +97,9 @@ async def test_openai_is_sent_the_key_and_never_repeats_it(nodes: NodeWorld) -> 
     assert "very-secret" not in refused.value.message
 
 
-async def test_an_unreadable_verdict_lets_nothing_pass(nodes: NodeWorld) -> None:
-    async with web_server((200, '{"results": 7}')) as server:
+@pytest.mark.parametrize("answer", ['{"results": 7}', '{"results": []}', '{"results": [{"flagged": null}]}', "[]"])
+async def test_an_unreadable_verdict_lets_nothing_pass(nodes: NodeWorld, answer: str) -> None:
+    async with web_server((200, answer)) as server:
         moderation: Moderation = (await run_openai(nodes.context(), {"basepath": server.url})).value
 
         with pytest.raises(ProviderError, match="neither yes nor no"):
