@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.context import NodeContext
 from engine.moderation import MODERATION, moderated
 from engine.nodes import values
@@ -88,6 +90,25 @@ REACT_LLM = NodeSpec(
 )
 
 
+def _older(name: str, label: str, version: float, *, is_llama_index: bool = False) -> NodeSpec:
+    """The Tool Agent under a name that flows had for it before, or have for it among LlamaIndex's nodes."""
+    params = (TOOLS, MEMORY, MODEL, SYSTEM, MODERATION, MAX_ITERATIONS)
+    if is_llama_index:
+        model = replace(MODEL, kind="BaseChatModel_LlamaIndex")
+        params = (replace(TOOLS, kind="Tool_LlamaIndex"), MEMORY, model, SYSTEM, MODERATION, MAX_ITERATIONS)
+    return replace(TOOL_AGENT, name=name, label=label, version=version, params=params)
+
+
+OLDER_TOOL_AGENTS = (
+    _older("openAIToolAgent", "OpenAI Tool Agent", 1),
+    _older("openAIFunctionAgent", "OpenAI Function Agent", 4),
+    _older("mistralAIToolAgent", "MistralAI Tool Agent", 1),
+    _older("conversationalRetrievalAgent", "Conversational Retrieval Agent", 4),
+    _older("openAIToolAgentLlamaIndex", "OpenAI Tool Agent", 2, is_llama_index=True),
+    _older("anthropicAgentLlamaIndex", "Anthropic Agent", 1, is_llama_index=True),
+)
+
+
 async def run_tool_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """The model calls the tools by itself. Raises NodeInputError for anything that is no tool."""
     tools = _tools(inputs)
@@ -135,7 +156,7 @@ def _model(inputs: Inputs) -> ChatModel:
 
 
 NODES = (
-    NodeType(TOOL_AGENT, moderated(run_tool_agent)),
+    *(NodeType(spec, moderated(run_tool_agent)) for spec in (TOOL_AGENT, *OLDER_TOOL_AGENTS)),
     NodeType(CONVERSATIONAL, moderated(run_conversational)),
     NodeType(REACT_CHAT, moderated(run_react)),
     NodeType(REACT_LLM, moderated(run_react)),

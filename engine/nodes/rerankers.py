@@ -10,7 +10,7 @@ from engine.context import NodeContext
 from engine.credentials import check_destination
 from engine.errors import NodeInputError, ProviderError
 from engine.nodes import values
-from engine.nodes.retrievers import BASE, OUTPUTS, QUERY, at_output
+from engine.nodes.finding import BASE, OUTPUTS, QUERY, at_output
 from engine.providers.base import Document, Retriever
 from engine.providers.rest import RestDatabase
 from engine.providers.retrying import Retrying

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from engine.context import NodeContext
-from engine.documents import documents_text, wire
+from engine.documents import documents_text
 from engine.errors import NodeInputError
 from engine.nodes import values
+from engine.nodes.finding import BASE, OUTPUTS, QUERY, at_output
 from engine.providers.base import ChatModel, Embedder, Retriever, Sourced, VectorStore
 from engine.retrieval import (
     Extractor,
@@ -41,15 +42,9 @@ HYPOTHESES = {
     "dbpedia-entity": "Please write a passage to answer the question.\nQuestion: {question}\nPassage:",
     "trec-news": "Please write a news passage about the topic.\nTopic: {question}\nPassage:",
 }
-RETRIEVER = "retriever"
-OUTPUTS = (RETRIEVER, "document", "text")
 
-BASE = Param("baseRetriever", "VectorStoreRetriever", "Vector Store Retriever", help="What finds the documents.")
 STORE = Param("vectorStore", "VectorStore", "Vector Store", help="Where the documents are.")
 MODEL = Param("model", "BaseLanguageModel", "Language Model", help="Which model is asked.")
-QUERY = Param(
-    "query", "string", "Query", optional=True, variables=True, help="What is looked for; the question unless given."
-)
 
 
 def _spec(name: str, label: str, version: float, help: str, *params: Param) -> NodeSpec:
@@ -243,16 +238,6 @@ async def run_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
     name = tool_name(values.text(inputs, "name", "retriever"))
     return NodeResult(value=text_tool(name, values.text(inputs, "description"), look_up))
-
-
-async def at_output(ctx: NodeContext, inputs: Inputs, retriever: Retriever) -> NodeResult:
-    """The retriever; or, at another output, what it finds for the query."""
-    if ctx.node.output in ("", RETRIEVER):
-        return NodeResult(value=retriever)
-    documents = await retriever.retrieve(values.text(inputs, "query", ctx.request.question))
-    if ctx.node.output == "text":
-        return NodeResult(value=documents_text(documents))
-    return NodeResult(value=[wire(document) for document in documents])
 
 
 def _store(inputs: Inputs) -> VectorStore:

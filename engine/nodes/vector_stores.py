@@ -10,6 +10,7 @@ from engine.context import NodeContext
 from engine.documents import Source, load_all, wire
 from engine.errors import NodeInputError
 from engine.nodes import values
+from engine.nodes.vector_store_openers import metadata_filter
 from engine.nodes.vector_store_vendors import (
     DOCUMENT,
     EMBEDDINGS,
@@ -17,7 +18,6 @@ from engine.nodes.vector_store_vendors import (
     TOP_K,
     VENDORS,
     StoreVendor,
-    metadata_filter,
 )
 from engine.providers.base import ChatModel, Document, Embedder
 from engine.records import RecordManager, Written, write

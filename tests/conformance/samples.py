@@ -123,7 +123,7 @@ def _fake(param: Param, nodes: NodeWorld, model: ChatModel) -> Any:
             return [Part("poet", "Poems.", "You are a poet.")]
         case "code" if param.name == "mcpServerConfig":
             return {"url": nodes.mcp_url}
-        case "Tool":
+        case "Tool" | "Tool_LlamaIndex":
             return [text_tool("shout", "Shouts.", shout)]
         case "LLMNode" | "Supervisor":
             return ["node_1"]

@@ -4,7 +4,7 @@ import pytest
 
 from engine.errors import NodeInputError
 from engine.memories import Memory
-from engine.nodes.agents import run_conversational, run_react, run_tool_agent
+from engine.nodes.agents import NODES, OLDER_TOOL_AGENTS, run_conversational, run_react, run_tool_agent
 from engine.nodes.react import Step, read_json, read_react
 from engine.nodes.tools import run_calculator
 from engine.prompts import Prompt
@@ -42,6 +42,16 @@ async def test_a_tool_agent_calls_its_tools(nodes: NodeWorld, calculator: Tool, 
     assert (result.value, result.output) == ("It is 42", {"content": "It is 42", "usedTools": [USED]})
     assert nodes.seen.tokens == ["It", " is", " 42"]
     assert nodes.seen.used == [[USED]]
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in OLDER_TOOL_AGENTS])
+async def test_its_older_names_are_the_same_agent(nodes: NodeWorld, calculator: Tool, name: str) -> None:
+    model = FakeChatModel([calling("calculator", {"input": "2*21"}), "It is 42"])
+    [agent] = [node_type for node_type in NODES if node_type.spec.name == name]
+
+    result = await agent.run(nodes.context("2*21?"), {"model": model, "tools": [[calculator]]})
+
+    assert result.output == {"content": "It is 42", "usedTools": [USED]}
 
 
 async def test_a_tool_agent_may_have_a_prompt_of_its_own(nodes: NodeWorld, memory: Memory) -> None:

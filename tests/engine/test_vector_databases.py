@@ -43,6 +43,7 @@ def given(name: str, url: str) -> dict[str, Any]:
         "elasticsearch": {"indexName": "c", "similarity": "cosine"},
         "openSearch": {"indexName": "c"},
         "upstash": {"namespace": "n"},
+        "supabase": {"supabaseProjUrl": url, "tableName": "my docs", "queryName": "match_documents"},
         "pinecone": {"pineconeIndex": "c", "pineconeApiUrl": url, "pineconeNamespace": "n"},
     }[name]
 
@@ -58,6 +59,7 @@ def secrets(url: str) -> dict[str, str]:
         "UPSTASH_VECTOR_REST_TOKEN": "up-token",
         "qdrantApiKey": "q-key-of-theirs",
         "pineconeApiKey": "pc-key-of-theirs",
+        "supabaseApiKey": "sb-key-of-theirs",
     }
 
 
@@ -230,6 +232,51 @@ def test_what_is_no_cloud_id_is_refused(cloud_id: str) -> None:
         cloud_url(cloud_id)
 
 
+async def test_supabase_keeps_rows_in_a_table(nodes: NodeWorld) -> None:
+    [kept] = await upserted("supabase", nodes, (201, ""))
+
+    assert (kept.path, kept.headers["apikey"]) == ("/rest/v1/my docs", "sb-key-of-theirs")
+    assert kept.headers["prefer"] == "resolution=merge-duplicates,return=minimal"
+    [row] = kept.body
+    assert (row["id"], row["content"], row["metadata"]) == (DOCUMENT.id, DOCUMENT.text, DOCUMENT.metadata)
+
+
+async def test_a_table_in_supabase_may_number_its_rows_itself(nodes: NodeWorld) -> None:
+    refused = (400, '{"message": "invalid input syntax for type bigint: \\"6f1c\\""}')
+
+    first, second = await upserted("supabase", nodes, refused, (201, ""))
+
+    assert (first.body[0]["id"], "id" in second.body[0]) == (DOCUMENT.id, False)
+
+
+async def test_supabase_is_asked_by_the_projects_function(nodes: NodeWorld) -> None:
+    row = {"id": 7, "content": "Snow.", "metadata": None, "similarity": 0.9}
+
+    documents, [asked] = await found("supabase", nodes, [row], supabaseMetadataFilter='{"source": "a"}')
+
+    assert documents == [Document("Snow.", {}, "7")]
+    assert (asked.path, asked.query) == ("/rest/v1/rpc/match_documents", {"limit": "2"})
+    assert (asked.body["filter"], len(asked.body["query_embedding"])) == ({"source": "a"}, 256)
+
+
+async def test_a_function_in_supabase_that_gives_something_else_is_told(nodes: NodeWorld) -> None:
+    with pytest.raises(ProviderError, match="must give id, content, metadata and similarity"):
+        await found("supabase", nodes, [{"id": 7}])
+
+
+async def test_rows_in_supabase_are_forgotten_by_id(nodes: NodeWorld) -> None:
+    async with web_server() as server:
+        retriever = await store("supabase", nodes, server.url)
+        await retriever.store.delete(["a", 'b")'])
+
+    assert (server.received[0].method, server.received[0].query) == ("DELETE", {"id": 'in.("a","b\\")")'})
+
+
+async def test_a_filter_that_supabase_cannot_be_asked_is_refused(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="supabaseRPCFilter is not taken"):
+        await store("supabase", nodes, "http://127.0.0.1:1", supabaseRPCFilter='filter("a", "gt", 5)')
+
+
 async def test_opensearch_is_asked_in_its_own_way(nodes: NodeWorld) -> None:
     documents, [asked] = await found("openSearch", nodes, {"hits": {"hits": []}})
 
@@ -275,7 +322,7 @@ async def test_a_refusal_does_not_repeat_the_key(nodes: NodeWorld) -> None:
     assert "q-key-of-theirs" not in refused.value.message
 
 
-@pytest.mark.parametrize("name", ["pinecone", "elasticsearch", "openSearch", "upstash"])
+@pytest.mark.parametrize("name", ["pinecone", "elasticsearch", "openSearch", "supabase", "upstash"])
 async def test_a_vendor_without_a_key_names_the_credential(nodes: NodeWorld, name: str) -> None:
     vendor = BY_NAME[name]
     inputs = {**given(name, "http://127.0.0.1:1"), "embeddings": FakeEmbedder()}
