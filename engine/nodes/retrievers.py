@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from engine.context import NodeContext
 from engine.documents import documents_text
 from engine.errors import NodeInputError
 from engine.nodes import values
 from engine.nodes.finding import BASE, OUTPUTS, QUERY, at_output
+from engine.nodes.flow_values import flow_view, value_of
 from engine.providers.base import ChatModel, Embedder, Retriever, Sourced, VectorStore
 from engine.retrieval import (
     Extractor,
@@ -21,6 +26,8 @@ from engine.retrieval import (
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 from engine.tools import text_tool, tool_name
 
+FILTERED = (StoreRetriever, ThresholdRetriever)  # those that search a store themselves, so that it can filter
+FILTER_BY = "retrieverToolMetadataFilter"
 REWORD = (
     "You are an AI language model assistant. Your task is to generate {queryCount} different versions of the given "
     "user question to retrieve relevant documents from a vector database. By generating multiple perspectives on the "
@@ -161,6 +168,13 @@ TOOL = NodeSpec(
         Param(
             "returnSourceDocuments", "boolean", "Return Source Documents", optional=True, help="Show what was found."
         ),
+        Param(
+            FILTER_BY,
+            "json",
+            "Additional Metadata Filter",
+            optional=True,
+            help='What the documents\' metadata must hold as well: {"owner": "$flow.sessionId"}.',
+        ),
     ),
     role="component",
 )
@@ -228,16 +242,36 @@ async def run_fusion(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 
 async def run_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """A tool that looks its input up. What it found is shown to people if the author wants that."""
+    """A tool that looks its input up. What it found is shown to people if the author wants that.
+
+    Raises NodeInputError for a filter that is no JSON object, or that the retriever cannot heed.
+    """
     retriever = values.connected(inputs, "retriever", Retriever, "A Retriever Tool needs a retriever")  # type: ignore[type-abstract]
-    shows = values.flag(inputs, "returnSourceDocuments")
+    shows, required = values.flag(inputs, "returnSourceDocuments"), values.mapping(inputs, FILTER_BY)
+    if required and not isinstance(retriever, FILTERED):
+        raise NodeInputError(
+            f"What is connected to the Retriever Tool cannot be filtered: clear {FILTER_BY!r}, and filter in "
+            "the vector store itself."
+        )
 
     async def look_up(query: str) -> str:
-        documents = await retriever.retrieve(query)
+        documents = await _narrowed(ctx, retriever, required).retrieve(query)
         return Sourced(documents_text(documents), documents if shows else ())
 
     name = tool_name(values.text(inputs, "name", "retriever"))
     return NodeResult(value=text_tool(name, values.text(inputs, "description"), look_up))
+
+
+def _narrowed(ctx: NodeContext, retriever: Retriever, required: Mapping[str, Any]) -> Retriever:
+    """The retriever with a filter more. Its values are read at each call: agents change the state in between."""
+    if not required or not isinstance(retriever, FILTERED):
+        return retriever
+    view = flow_view(ctx)
+    where = {name: value_of(ctx, value, view) for name, value in required.items()}
+    # A filter that is left out shows the documents of others.
+    if missing := [name for name, value in where.items() if value is None]:
+        raise NodeInputError(f"The metadata filter has no value for {', '.join(missing)} in this run.")
+    return replace(retriever, search=replace(retriever.search, where={**retriever.search.where, **where}))
 
 
 def _store(inputs: Inputs) -> VectorStore:

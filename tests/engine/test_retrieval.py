@@ -15,7 +15,7 @@ from engine.nodes.vector_stores import run_memory
 from engine.providers.base import Completion, Document, Found, Message, Sourced, ToolCall
 from engine.providers.fake import FakeChatModel, FakeEmbedder
 from engine.records import Cleanup, RecordManager, write
-from engine.retrieval import FusedRetriever, StoreRetriever
+from engine.retrieval import FusedRetriever, LikenessFilter, Search, StoreRetriever, ThresholdRetriever
 from engine.spec import NodeRun
 from engine.vectors import EmbeddedStore, MemoryIndex, Shelf, diverse
 from tests.engine.node_world import MemoryRecords, NodeWorld
@@ -196,6 +196,35 @@ async def test_a_retriever_tool_says_what_it_finds(nodes: NodeWorld, shows: str,
 
     assert (said, tool.spec.name) == (SNOW, "find_it")
     assert texts_of(said.documents if isinstance(said, Sourced) else ()) == sources
+
+
+@pytest.mark.parametrize("given", ['{"owner": "$flow.sessionId"}', {"owner": "$flow.sessionId"}])
+async def test_a_retriever_tool_looks_only_where_its_filter_says(nodes: NodeWorld, given: Any) -> None:
+    papers = await store(SNOW, owner="s1", shelf="a")
+    await papers.add([Document(COAL, {"owner": "s1", "shelf": "b"}), Document(GRASS, {"owner": "s2", "shelf": "a"})])
+    search = Search(where={"shelf": "a"})
+    retriever = StoreRetriever(papers, search) if isinstance(given, str) else ThresholdRetriever(papers, 0.0, search)
+    tool = await built(nodes, "retrieverTool", retriever=retriever, retrieverToolMetadataFilter=given)
+
+    assert await tool.call({"input": "what is"}) == SNOW
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({"owner": "$flow.state.owner"}, "has no value"), ({"owner": "s1"}, "cannot be filtered")]
+)
+async def test_a_retriever_tool_finds_nothing_without_its_filter(
+    nodes: NodeWorld, given: dict[str, str], told: str
+) -> None:
+    kept = await store(SNOW)
+    plain = StoreRetriever(kept)
+    retriever = plain if "no value" in told else LikenessFilter(plain, FakeEmbedder(), 0.0)
+
+    async def look_up() -> None:
+        tool = await built(nodes, "retrieverTool", retriever=retriever, retrieverToolMetadataFilter=given)
+        await tool.call({"input": "snow"})
+
+    with pytest.raises(NodeInputError, match=told):
+        await look_up()
 
 
 async def ask(nodes: NodeWorld, name: str, model: FakeChatModel, question: str = "snow?", **inputs: Any) -> Any:
