@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from engine.files import File
 from engine.providers.base import Document
 
 INSTALL = "pip install 'forjinn[retrieval]'"
+MOST_UNPACKED = 512 * 1024 * 1024
 UNSEEN = ("script", "style", "noscript", "template")
 BLOCKS = (
     "address", "article", "aside", "blockquote", "br", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
@@ -35,12 +37,12 @@ def read_pdf(file: File, *, by_page: bool = True) -> list[Document]:
     """One document a page, or one for all. Raises NodeInputError for a file that is no PDF, or has a password."""
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
     except ImportError as exc:
         raise NodeError(f"PDF files cannot be read on this server: {INSTALL}") from exc
     try:
         pages = [page.extract_text() for page in PdfReader(io.BytesIO(file.content)).pages]
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+    except Exception as exc:
+        # What is broken in a PDF shows itself in errors of every class, PyPdfError the least of them.
         raise NodeInputError(f"{file.name} is no PDF that can be read: {exc}") from exc
     about = {"source": file.name, "pdf": {"totalPages": len(pages)}}
     if not by_page:
@@ -55,26 +57,36 @@ def read_docx(file: File) -> list[Document]:
     except ImportError as exc:
         raise NodeError(f"Word files cannot be read on this server: {INSTALL}") from exc
     try:
+        _check_size(file)
         # By its path: what the package does with an open file differs between its versions.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "file.docx")
             path.write_bytes(file.content)
             text = docx2txt.process(str(path))
+    except NodeInputError:
+        raise
     except Exception as exc:
         # Zip, XML and key errors, each of its own class: all of them say that this is no Word document.
         raise NodeInputError(f"{file.name} is no Word document (.docx) that can be read.") from exc
     return [Document(text, {"source": file.name})]
 
 
+def _check_size(file: File) -> None:
+    """A small archive may hold any amount of the same letter."""
+    with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:
+            raise NodeInputError(f"{file.name} unpacks to more than {MOST_UNPACKED // 1024**2} MB.")
+
+
 def read_csv(file: File, *, column: str = "") -> list[Document]:
     """One document a row, `name: value` a line; of one column alone if it is named. Raises NodeInputError."""
-    rows = csv.DictReader(io.StringIO(file.text), restkey="", strict=True)
+    rows = csv.DictReader(io.StringIO(file.text), restkey="", restval="", strict=True)
     try:
         if column and column not in (rows.fieldnames or ()):
             raise NodeInputError(f"{file.name} has no column {column!r}: {', '.join(rows.fieldnames or ())}.")
         return [
             Document(
-                (row[column] or "") if column else "\n".join(f"{name}: {value}" for name, value in row.items() if name),
+                row[column] if column else "\n".join(f"{name}: {value}" for name, value in row.items() if name),
                 {"source": file.name, "line": line},
             )
             for line, row in enumerate(rows, 1)
@@ -100,7 +112,8 @@ def read_json(file: File, *, pointers: tuple[str, ...] = (), by_object: bool = F
 def read_jsonl(file: File, *, pointer: str) -> list[Document]:
     """A document a line: what the pointer, such as `/text`, leads to. Raises NodeInputError for a line of no JSON."""
     documents = []
-    for number, line in enumerate(file.text.splitlines(), 1):
+    # Other ends of lines that Python knows may stand inside a text.
+    for number, line in enumerate(file.text.split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -87,9 +87,16 @@ async def loaded_files(
 
     async def load() -> list[Document]:
         files = read_files(inputs, name)
-        return await asyncio.to_thread(lambda: [document for file in files for document in read(file)])
+        return await asyncio.to_thread(lambda: [document for file in files for document in _read(file, read)])
 
     return await loaded(ctx, inputs, load)
+
+
+def _read(file: File, read: Callable[[File], list[Document]]) -> list[Document]:
+    try:
+        return read(file)
+    except RecursionError as exc:
+        raise NodeInputError(f"{file.name} is nested too deeply to be read.") from exc
 
 
 def _splitter(inputs: Inputs) -> Splitter | None:
@@ -102,7 +109,16 @@ def _splitter(inputs: Inputs) -> Splitter | None:
 def _metadata(found: Mapping[str, Any], additional: Mapping[str, Any], omitted: set[str]) -> dict[str, Any]:
     if "*" in omitted:
         return dict(additional)
-    return {key: value for key, value in {**found, **additional}.items() if key not in omitted}
+    return _without({**found, **additional}, omitted)
+
+
+def _without(metadata: Mapping[str, Any], omitted: set[str], above: str = "") -> dict[str, Any]:
+    """Keys within keys are named with dots: loc.lines."""
+    return {
+        key: _without(value, omitted, f"{above}{key}.") if isinstance(value, Mapping) else value
+        for key, value in metadata.items()
+        if f"{above}{key}" not in omitted
+    }
 
 
 def _key(ctx: NodeContext, inputs: Inputs, splitter: Splitter | None) -> str:

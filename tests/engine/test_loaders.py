@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine import readers
 from engine.documents import Source, load_all
 from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.files import File, data_uri
@@ -175,6 +176,45 @@ async def test_a_word_document_is_its_text(nodes: NodeWorld) -> None:
     [document] = await load(nodes, "docxFile", docxFile=uri("a.docx", docx("Snow is white.")))
 
     assert document.text.strip() == "Snow is white."
+
+
+async def test_a_word_document_that_unpacks_without_end_is_refused(
+    nodes: NodeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "MOST_UNPACKED", 10_000)
+
+    with pytest.raises(NodeInputError, match=r"a\.docx unpacks to more than"):
+        await load(nodes, "docxFile", docxFile=uri("a.docx", docx("x" * 10_000)))
+
+
+async def test_a_row_that_ends_early_has_empty_columns(nodes: NodeWorld) -> None:
+    [row] = await load(nodes, "csvFile", csvFile=uri("a.csv", b"name,size\nhat\n"))
+
+    assert row.text == "name: hat\nsize: "
+
+
+@pytest.mark.parametrize(("name", "param"), [("jsonFile", "jsonFile"), ("jsonlinesFile", "jsonlinesFile")])
+async def test_json_without_end_is_refused(nodes: NodeWorld, name: str, param: str) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+
+    with pytest.raises(NodeInputError, match=r"is no JSON|nested too deeply"):
+        await load(nodes, name, **{param: uri("a.json", deep)}, pointerName="text")
+
+
+async def test_json_lines_end_at_line_feeds_alone(nodes: NodeWorld) -> None:
+    lines = '{"text": "one\u2028two"}\r\n{"text": "three"}\n'.encode()
+
+    documents = await load(nodes, "jsonlinesFile", jsonlinesFile=uri("a.jsonl", lines), pointerName="text")
+
+    assert [document.text for document in documents] == ["one\u2028two", "three"]
+
+
+async def test_a_part_of_metadata_can_be_left_out(nodes: NodeWorld) -> None:
+    inputs = {"metadata": {"a": {"b": 1, "c": 2}, "d.e": 3}, "omitMetadataKeys": "a.b, d.e, x.y"}
+
+    [document] = await load(nodes, "plainText", text="Snow.", **inputs)
+
+    assert document.metadata == {"a": {"c": 2}}
 
 
 async def test_a_table_is_a_document_a_row(nodes: NodeWorld) -> None:
