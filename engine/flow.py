@@ -12,6 +12,7 @@ import orjson
 from engine.assistants import graph_of, is_assistant
 from engine.errors import FlowError
 from engine.graph import Edge, Graph
+from engine.shape import check_block, check_cycles, check_start
 
 if TYPE_CHECKING:
     from engine.plan import Plan
@@ -21,6 +22,7 @@ Kind = Literal["CHATFLOW", "AGENTFLOW", "MULTIAGENT"]
 NOTES = frozenset({"stickyNote", "stickyNoteAgentflow"})
 MULTI_AGENTS = frozenset({"Multi Agents", "Sequential Agents"})
 FIRST_AGENTS = frozenset({"seqStart", "supervisor"})  # generated flows leave categories out
+DEEPEST = 100  # levels of JSON; what walks through inputs later does so level by level
 INSTANCE = re.compile(r"\{\{\s*([^{}\s.]+)\.data\.instance\b[^{}]*\}\}")
 
 
@@ -80,14 +82,14 @@ class Drawing:
 def read_drawing(text: str | bytes) -> Drawing:
     """The nodes and edges in the editor's JSON text. Raises FlowError for text that holds no such thing."""
     raw = _read(text)
-    nodes = {node.id: node for node in map(_node, raw["nodes"]) if node.name not in NOTES}
+    nodes = _nodes(raw)
     notes = {str(n.get("id")) for n in raw["nodes"]} - nodes.keys()
     drawn = [edge for edge in map(_edge, raw["edges"]) if not {edge.source, edge.target} & notes]
     whole = [edge for edge in drawn if {edge.source, edge.target} <= nodes.keys()]
     return Drawing(
         nodes,
         tuple(whole),
-        tuple(edge for edge in drawn if edge not in whole),
+        tuple(edge for edge in drawn if not {edge.source, edge.target} <= nodes.keys()),
         {str(n["id"]): _unasked(n["data"]) for n in raw["nodes"]},
     )
 
@@ -101,7 +103,7 @@ def parse_flow(text: str | bytes) -> Flow:
     edges across the border of an iteration.
     """
     raw = _read(text)
-    nodes = {node.id: node for node in map(_node, raw["nodes"]) if node.name not in NOTES}
+    nodes = _nodes(raw)
     if not nodes:
         raise FlowError("The flow has no nodes: place some and save it again.")
     kind = _kind(nodes.values())
@@ -114,11 +116,11 @@ def parse_flow(text: str | bytes) -> Flow:
     graph = graphs.pop("")
     if kind != "MULTIAGENT":
         for part in (graph, *graphs.values()):
-            _check_cycles(part, nodes, kind)
+            check_cycles(part, nodes, kind)
     if kind == "AGENTFLOW":
-        _check_start(graph, nodes)
+        check_start(graph, nodes)
         for parent, block in graphs.items():
-            _check_block(parent, block, nodes)
+            check_block(parent, block, nodes)
     uses_variables = "$vars" in (text if isinstance(text, str) else text.decode())
     return Flow(kind, nodes, graph, uses_variables, graphs)
 
@@ -135,7 +137,31 @@ def _read(text: str | bytes) -> Mapping[str, Any]:
         items = graph.setdefault(name, [])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise FlowError(f"The flow's {name} must be a list of objects.")
+    if _is_deeper(graph, DEEPEST):
+        raise FlowError(f"The flow is nested more than {DEEPEST} levels deep: flatten the inputs of its nodes.")
     return graph
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(held, levels - 1) for held in inner)
+
+
+def _nodes(graph: Mapping[str, Any]) -> dict[str, Node]:
+    """By id, in the order of the file. Raises FlowError if one id is that of two nodes."""
+    nodes: dict[str, Node] = {}
+    for node in map(_node, graph["nodes"]):
+        if node.name in NOTES:
+            continue
+        if node.id in nodes:
+            raise FlowError(
+                f"{nodes[node.id].label} and {node.label} have one id, {node.id}: edges and references could mean "
+                "either. Give one of them another."
+            )
+        nodes[node.id] = node
+    return nodes
 
 
 def _node(raw: Mapping[str, Any]) -> Node:
@@ -293,43 +319,6 @@ def _graphs(edges: Iterable[Edge], nodes: Mapping[str, Node]) -> dict[str, Graph
         parent: Graph.of([node.id for node in nodes.values() if node.parent == parent], within)
         for parent, within in inside.items()
     }
-
-
-def _check_block(parent: str, block: Graph, nodes: Mapping[str, Node]) -> None:
-    first = nodes[block.ids[0]]
-    if parent not in nodes:
-        raise FlowError(f"{first.label} ({first.id}) stands in the iteration {parent!r}, which is not in the flow.")
-    if len(block.roots) > 1:
-        labels = ", ".join(f"{nodes[node_id].label} ({node_id})" for node_id in block.roots)
-        raise FlowError(
-            f"Multiple starting nodes are not allowed: inside {nodes[parent].label} ({parent}), {labels} have no "
-            "incoming edge; connect or delete all but one."
-        )
-
-
-def _check_cycles(graph: Graph, nodes: Mapping[str, Node], kind: Kind) -> None:
-    cycle = graph.cycle()
-    if not cycle:
-        return
-    path = " -> ".join(nodes[node_id].label for node_id in (*cycle, cycle[0]))
-    advice = "use a Loop node to go back" if kind == "AGENTFLOW" else "remove one of its edges"
-    raise FlowError(f"The flow runs in a circle: {path}; {advice}.")
-
-
-def _check_start(graph: Graph, nodes: Mapping[str, Node]) -> None:
-    if not graph.roots:
-        raise FlowError("The flow has no starting node: place a Start node outside its iteration blocks.")
-    if len(graph.roots) > 1:
-        labels = ", ".join(f"{nodes[node_id].label} ({node_id})" for node_id in graph.roots)
-        raise FlowError(
-            f"Multiple starting nodes are not allowed: {labels} have no incoming edge; connect or delete all but one."
-        )
-    start = nodes[graph.roots[0]]
-    if not start.inputs.get("startInputType"):
-        raise FlowError(
-            f"Start input type not found: the flow begins with {start.label} ({start.id}), which says nothing of its "
-            "input; begin with a Start node and choose its input type."
-        )
 
 
 def _items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

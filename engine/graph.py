@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+MOST_DIGITS = 9  # of an output's index; int() refuses some thousands of them
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -18,7 +20,7 @@ class Edge:
     @property
     def index(self) -> int | None:
         """Which of a decision's ways out this is; None for the edges of other nodes."""
-        return int(self.output) if self.output.isdecimal() else None
+        return int(self.output) if self.output.isdecimal() and len(self.output) <= MOST_DIGITS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ async def judge_all(moderations: list[Moderation], question: str) -> Verdict:
 
 def say_by_words(text: str, say: Callable[[str], None]) -> None:
     """Hand a text on as models do: a word at a time."""
-    for word in re.findall(r"\s*\S+\s*\Z|\s*\S+", text):
+    for word in re.findall(r"\s*\S+|\s+\Z", text):
         say(word)
 
 

@@ -47,8 +47,9 @@ def complete(
         return NOTHING
     for index in outgoing:
         decisions[index] = choice(graph.edges[index])
-    ready: list[str] = []
-    skipped: list[str] = []
+    # Dictionaries, as sets with an order: a node may lead to a thousand others.
+    ready: dict[str, None] = {}
+    skipped: dict[str, None] = {}
     frontier = deque(graph.targets[node_id])
     while frontier:
         current = frontier.popleft()
@@ -56,9 +57,9 @@ def complete(
         if current in ready or current in skipped or not all(index in decisions for index in incoming):
             continue
         if needs(decisions[index] for index in incoming):
-            ready.append(current)
+            ready[current] = None
             continue
-        skipped.append(current)
+        skipped[current] = None
         for index in graph.outgoing[current]:
             decisions[index] = False
         frontier.extend(graph.targets[current])

@@ -260,7 +260,10 @@ def _of_output(reference: Reference, output: str) -> Any:
 
 
 def _markdown(html: str) -> str:
-    text: str = markdownify(
-        html, escape_asterisks=False, escape_underscores=False, escape_misc=False, heading_style="ATX"
-    )
+    try:
+        text: str = markdownify(
+            html, escape_asterisks=False, escape_underscores=False, escape_misc=False, heading_style="ATX"
+        )
+    except RecursionError:  # no editor nests tags so deeply: it is the author's own text
+        return html
     return text.strip()

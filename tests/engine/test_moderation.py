@@ -4,7 +4,7 @@ import pytest
 from engine.errors import NodeError, NodeInputError, ProviderError
 from engine.events import RunFinished, TokenEmitted
 from engine.flow import parse_flow
-from engine.moderation import Moderation, moderated
+from engine.moderation import Moderation, moderated, say_by_words
 from engine.nodes.chains import run_llm_chain
 from engine.nodes.moderations import run_openai, run_simple
 from engine.prompts import Prompt
@@ -120,6 +120,16 @@ async def test_a_refusal_is_an_answer_said_word_by_word(nodes: NodeWorld) -> Non
     assert result.output == {"content": "Not that, please."}
     assert nodes.seen.tokens == ["Not", " that,", " please."]
     assert model.calls == []
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("text", ["Not here.", " No  way. \n", " " * 50_000, ""])
+def test_a_text_said_by_words_is_the_same_text(text: str) -> None:
+    said: list[str] = []
+
+    say_by_words(text, said.append)
+
+    assert "".join(said) == text
 
 
 async def test_what_may_pass_is_answered_and_its_judgement_is_paid_for(nodes: NodeWorld) -> None:

@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from engine.errors import FlowError, MissingTypes
-from engine.flow import Flow, parse_flow
+from engine.flow import Flow, parse_flow, read_drawing
+from engine.graph import Edge
 from engine.plan import plan_for
 from engine.registry import Registry
+from engine.scheduler import complete
 from tests.engine.drawing import Board, ran
 
 
@@ -154,12 +156,38 @@ def test_nodes_in_a_block_are_no_start_and_do_not_run_with_the_others() -> None:
         ('{"nodes": [], "edges": []}', "has no nodes"),
         ('{"nodes": [{"data": {"name": "x"}}]}', "has no id"),
         ('{"nodes": [{"id": "x"}]}', "has no data"),
+        ('{"nodes": ' + "[" * 900 + "]" * 900 + "}", "nodes must be a list of objects"),
+        (
+            '{"nodes": [{"id": "x", "data": {"name": "a", "inputs": ' + '{"a":' * 500 + "1" + "}" * 502 + "]}",
+            "100 levels",
+        ),
+        (
+            '{"nodes": [{"id": "x", "data": {"name": "a"}}, {"id": "x", "data": {"name": "b"}}]}',
+            "x and x have one id, x",
+        ),
         ('{"nodes": [{"id": "x", "data": {}}]}', "Node x does not say of which type it is"),
     ],
 )
 def test_text_that_is_no_flow_is_refused(text: str, problem: str) -> None:
     with pytest.raises(FlowError, match=problem):
         parse_flow(text)
+
+
+def test_a_handle_of_thousands_of_digits_is_no_index() -> None:
+    assert Edge("a", "b", "1").index == 1
+    assert Edge("a", "b", "9" * 5000).index is None
+
+
+@pytest.mark.timeout(10)
+def test_thousands_of_edges_are_read_at_once() -> None:
+    nodes = [start(), *({"id": f"n{n}", "data": {"name": "stepAgentflow"}} for n in range(10_000))]
+    edges = [edge("start", f"n{n}") for n in range(10_000)]
+
+    drawing = read_drawing(orjson.dumps({"nodes": nodes, "edges": [*edges, edge("start", "gone")]}))
+    unlocked = complete(parse_flow(orjson.dumps({"nodes": nodes, "edges": edges})).graph, {}, "start")
+
+    assert [loose.target for loose in drawing.loose] == ["gone"]
+    assert len(unlocked.ready) == 10_000
 
 
 def test_an_edge_that_hangs_loose_is_refused() -> None:

@@ -279,6 +279,12 @@ def test_a_template_is_read_at_once_whatever_it_repeats(text: str) -> None:
     assert time.process_time() - began < 1
 
 
+def test_tags_in_tags_without_end_are_the_authors_own_text() -> None:
+    text = "<p>" + "<div>" * 1500
+
+    assert agentflow_text(text) == text
+
+
 @pytest.mark.parametrize("place", ["[" + "9" * 5000 + "]", "." + "9" * 5000])
 async def test_a_place_that_no_list_has_is_a_reference_to_nothing(board: Board, place: str) -> None:
     board.does["work_0"] = RESULT
