@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import orjson
+from django.conf import settings
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +14,7 @@ from rest_framework.views import APIView
 
 from apikeys.authentication import key_of
 from chatflows.catalogue import node_types
+from chatflows.documents.models import DocumentStore
 from chatflows.models import Chatflow, Tool
 from engine.catalogue import param_entry
 from engine.checks import Problem, check_flow
@@ -98,7 +100,10 @@ def problems_of(chatflow: Chatflow) -> list[Problem]:
     tools: Collection[str] = ()
     if "customTool" in flow_data:  # few flows name tools, and listing them takes a query
         tools = [str(tool_id) for tool_id in Tool.objects.of(chatflow.workspace_id).values_list("pk", flat=True)]
-    return check_flow(flow_data, node_types(), api_config=api_config, tools=tools)
+    stores: Mapping[str, bool] = {}
+    if "ocumentStore" in flow_data:  # likewise
+        stores = DocumentStore.objects.of(chatflow.workspace_id).readiness()
+    return check_flow(flow_data, node_types(), api_config=api_config, tools=tools, stores=stores)
 
 
 def problem_entry(problem: Problem) -> dict[str, str]:
@@ -120,7 +125,7 @@ def _find(request: Request, chatflow_id: str) -> Chatflow:
 
 
 def _config_entries(node: Node) -> Iterator[dict[str, Any]]:
-    for name, param in node_params(node, node_types()):
+    for name, param in node_params(node, node_types(), settings.OVERRIDABLE_FIELDS):
         label = param.label or param.name
         entry: dict[str, Any] = {"node": node.label, "nodeId": node.id, "label": label, "name": name}
         if name != param.name:
@@ -134,5 +139,5 @@ def _component(inputs: Mapping[str, Any], chosen: Param) -> list[dict[str, Any]]
     node_type = node_types().get(str(inputs.get(chosen.name)))
     if node_type is None:
         return []
-    open_params = node_params(Node("", "", node_type.spec.name), node_types())
+    open_params = node_params(Node("", "", node_type.spec.name), node_types(), settings.OVERRIDABLE_FIELDS)
     return [param_entry(param) for _, param in open_params]

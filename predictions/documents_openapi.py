@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from predictions.upserts_openapi import COUNTS, DOCUMENT, EXAMPLE, TEXT
+from predictions.upserts_openapi import COUNTS, DOCUMENT, EXAMPLE
 
 Schema = Mapping[str, Any]
 
@@ -168,7 +168,7 @@ UPSERT: Schema = {
                     "type": "object",
                     "properties": {
                         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
-                        "docId": TEXT,
+                        "docId": {"type": "string", "format": "uuid"},
                         "loader": NODE,
                         "metadata": CONFIG,
                     },

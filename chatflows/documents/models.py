@@ -47,6 +47,12 @@ class DocumentStoreQuerySet(ScopedQuerySet["DocumentStore"]):
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-id")
 
+    def readiness(self) -> dict[str, bool]:
+        """Of each store's id, whether anything can be found in it."""
+        return {
+            str(store_id): upserted_at is not None for store_id, upserted_at in self.values_list("pk", "upserted_at")
+        }
+
 
 class DocumentStore(WorkspaceScoped):
     """A store. Its three parts are `{"name": <node type>, "config": {<inputs>}}`, or {} where none is chosen."""

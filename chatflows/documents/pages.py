@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatflows.documents.models import Chunk, DocumentStore
-from chatflows.documents.serializers import ChunkSerializer, LoaderSerializer
+from chatflows.documents.serializers import StoreChunkSerializer, StoreLoaderSerializer
 from chatflows.documents.services import find_loader
 from forjinn.core.errors import BadRequest
 from forjinn.core.pagination import MAX_PAGE
@@ -23,12 +23,12 @@ def chunk_page(store: DocumentStore, loader_id: str, number: str = "1") -> dict[
     page = _read_page(number)
     loaders = [loader] if loader else list(store.loaders.all())
     chunks = Chunk.objects.filter(loader__in=loaders).order_by("loader__created_at", "loader_id", "number")
-    shown = ChunkSerializer(store_id=store.pk)
+    shown = StoreChunkSerializer(store_id=store.pk)
     return {
         "chunks": [shown.to_representation(chunk) for chunk in chunks[(page - 1) * PAGE : page * PAGE]],
         "count": sum(loader.total_chunks for loader in loaders),
         "currentPage": page,
-        "file": LoaderSerializer().to_representation(loader) if loader else None,
+        "file": StoreLoaderSerializer().to_representation(loader) if loader else None,
         "storeName": store.name,
         "description": store.description,
         "docId": loader_id,

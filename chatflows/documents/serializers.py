@@ -18,7 +18,7 @@ from forjinn.core.times import iso_millis
 MAX_TEXT = 1_000_000  # characters of a chunk or a description
 
 
-@extend_schema_field({"type": ["object", "null"], "description": "Inputs of the node, by name."})
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class ConfigField(serializers.Field[Any, Any, Any, Any]):
     """The inputs of a node: a JSON object; null is an empty one. Numbers that no database holds become texts."""
 
@@ -42,14 +42,14 @@ class ConfigField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class PartSerializer(serializers.Serializer[Any]):
+class StorePartSerializer(serializers.Serializer[Any]):
     """A node type, and its inputs."""
 
     name = serializers.CharField()
     config = serializers.DictField()
 
 
-class FileSerializer(serializers.Serializer[Any]):
+class StoreFileSerializer(serializers.Serializer[Any]):
     """A file that a loader reads."""
 
     id = serializers.UUIDField()
@@ -60,7 +60,7 @@ class FileSerializer(serializers.Serializer[Any]):
     uploaded = serializers.DateTimeField()
 
 
-class LoaderSerializer(serializers.Serializer[Loader]):
+class StoreLoaderSerializer(serializers.Serializer[Loader]):
     """A loader. Files among its inputs are told by their names."""
 
     id = serializers.UUIDField()
@@ -74,7 +74,7 @@ class LoaderSerializer(serializers.Serializer[Loader]):
     status = serializers.ChoiceField(Status.choices)
     totalChunks = serializers.IntegerField()
     totalChars = serializers.IntegerField()
-    files = FileSerializer(many=True)
+    files = StoreFileSerializer(many=True)
 
     def to_representation(self, loader: Loader) -> dict[str, Any]:
         return {
@@ -103,7 +103,7 @@ class LoaderSerializer(serializers.Serializer[Loader]):
         }
 
 
-class UserSerializer(serializers.Serializer[Any]):
+class StoreFlowSerializer(serializers.Serializer[Any]):
     """A flow that names the store."""
 
     id = serializers.UUIDField()
@@ -117,12 +117,12 @@ class ListedStoreSerializer(serializers.Serializer[DocumentStore]):
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
     status = serializers.ChoiceField(Status.choices)
-    loaders = LoaderSerializer(many=True)
+    loaders = StoreLoaderSerializer(many=True)
     totalChunks = serializers.IntegerField()
     totalChars = serializers.IntegerField()
-    embeddingConfig = PartSerializer(allow_null=True)
-    vectorStoreConfig = PartSerializer(allow_null=True)
-    recordManagerConfig = PartSerializer(allow_null=True)
+    embeddingConfig = StorePartSerializer(allow_null=True)
+    vectorStoreConfig = StorePartSerializer(allow_null=True)
+    recordManagerConfig = StorePartSerializer(allow_null=True)
     workspaceId = serializers.UUIDField()
     createdDate = serializers.DateTimeField()
     updatedDate = serializers.DateTimeField()
@@ -134,7 +134,7 @@ class ListedStoreSerializer(serializers.Serializer[DocumentStore]):
             "name": store.name,
             "description": store.description,
             "status": store.status,
-            "loaders": [LoaderSerializer().to_representation(loader) for loader in loaders],
+            "loaders": [StoreLoaderSerializer().to_representation(loader) for loader in loaders],
             "totalChunks": sum(loader.total_chunks for loader in loaders),
             "totalChars": sum(loader.total_chars for loader in loaders),
             "embeddingConfig": store.embedding or None,
@@ -149,7 +149,7 @@ class ListedStoreSerializer(serializers.Serializer[DocumentStore]):
 class StoreSerializer(ListedStoreSerializer):
     """A store, and the flows that name it, which are looked for when one store is asked for."""
 
-    whereUsed = UserSerializer(many=True)
+    whereUsed = StoreFlowSerializer(many=True)
 
     def to_representation(self, store: DocumentStore) -> dict[str, Any]:
         users = [{"id": str(flow_id), "name": name} for flow_id, name in store.users()]
@@ -218,7 +218,7 @@ class ChunkUpdateSerializer(serializers.Serializer[Chunk]):
     metadata = ConfigField()
 
 
-class ChunkSerializer(serializers.Serializer[Chunk]):
+class StoreChunkSerializer(serializers.Serializer[Chunk]):
     """A chunk."""
 
     id = serializers.UUIDField()
@@ -246,10 +246,10 @@ class ChunkSerializer(serializers.Serializer[Chunk]):
 class ChunkPageSerializer(serializers.Serializer[Any]):
     """Some of the chunks of a loader, or of a store."""
 
-    chunks = ChunkSerializer(many=True)
+    chunks = StoreChunkSerializer(many=True)
     count = serializers.IntegerField(help_text="On all pages together.")
     currentPage = serializers.IntegerField()
-    file = LoaderSerializer(required=False, allow_null=True, help_text="The loader; null for those of a store.")
+    file = StoreLoaderSerializer(required=False, allow_null=True, help_text="The loader; null for those of a store.")
     storeName = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
     docId = serializers.CharField()

@@ -19,9 +19,9 @@ from chatflows.documents.serializers import (
     ChunkUpdateSerializer,
     ListedStoreSerializer,
     LoaderSaveSerializer,
-    LoaderSerializer,
     PartsSerializer,
     StoreCreateSerializer,
+    StoreLoaderSerializer,
     StoreSerializer,
     StoreUpdateSerializer,
     parts_of,
@@ -109,13 +109,13 @@ class LoaderSaveView(APIView):
         operation_id="loader_save",
         summary="Add a loader to a store, or change one; nothing is read yet.",
         request=LoaderSaveSerializer,
-        responses={200: LoaderSerializer},
+        responses={200: StoreLoaderSerializer},
     )
     def post(self, request: Request) -> Response:
         form = LoaderSaveSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         loader = services.save_loader(workspace_id=key_of(request).workspace_id, **form.validated_data)
-        return Response(LoaderSerializer().to_representation(loader))
+        return Response(StoreLoaderSerializer().to_representation(loader))
 
 
 class PartsView(APIView):

@@ -6,12 +6,14 @@ Saving a flow never fails for any of this. Running it fails at the first error, 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from engine.checks.nodes import node_problems
 from engine.checks.problem import Problem
 from engine.checks.references import reference_problems
 from engine.checks.start import start_problems
+from engine.checks.stores import store_problems
 from engine.checks.tools import tool_problems
 from engine.checks.wiring import label_problems, wiring_problems
 from engine.errors import FlowError, LeftOut
@@ -21,6 +23,8 @@ from engine.registry import Registry
 
 __all__ = ["Problem", "check_flow"]
 
+NONE: Mapping[str, bool] = MappingProxyType({})
+
 
 def check_flow(
     flow_data: str | bytes,
@@ -28,11 +32,13 @@ def check_flow(
     *,
     api_config: Mapping[str, Any] | None = None,
     tools: Collection[str] = (),
+    stores: Mapping[str, bool] = NONE,
 ) -> list[Problem]:
     """The problems of a flow in the editor's JSON text, errors first; an empty list: it runs.
 
     `api_config` holds the flow's override rules, which name nodes by their labels; `tools` the ids of those that its
-    workspace keeps. Raises nothing: a text that is no flow is one problem.
+    workspace keeps; `stores` those of its document stores, and whether there is anything in them. Raises nothing: a
+    text that is no flow is one problem.
     """
     try:
         drawing = read_drawing(flow_data)
@@ -43,6 +49,7 @@ def check_flow(
         *(wiring or _graph_problems(flow_data)),
         *node_problems(drawing, registry),
         *tool_problems(drawing, tools),
+        *store_problems(drawing, stores),
         *start_problems(drawing),
         *reference_problems(drawing, registry),
         *label_problems(drawing, api_config or {}),

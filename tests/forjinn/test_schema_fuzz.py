@@ -57,7 +57,7 @@ def describe(document: dict[str, Any]) -> dict[str, Operation]:
 # The library has no types.
 DOCUMENT = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
 OPERATIONS = describe(copy.deepcopy(DOCUMENT))
-POINTED = ("{chatflow_id}", "{execution_id}", "{raw_key}", "{tool_id}")  # what `Things` has
+POINTED = ("{chatflow_id}", "{execution_id}", "{raw_key}", "{store_id}", "{tool_id}")  # what `Things` has
 
 
 def can_be_malformed(operation: Operation) -> bool:
@@ -93,17 +93,23 @@ class Things:
         created = self._platform.call("POST", "/api/v1/tools", {"name": "Fuzzed", "func": "return 1"})
         return str(created.json()["id"])
 
+    def _new_store(self) -> str:
+        return str(self._platform.call("POST", "/api/v1/document-store/store", {"name": "Fuzzed"}).json()["id"])
+
     def point(self, case: Call) -> None:
         """Give the case ids of things that are there."""
         changes = case.operation.method in ("put", "delete") and "flows/" in case.operation.path
         present: dict[str, Callable[[], str]] = {
             "chatflow_id": self._new_flow if changes else lambda: self._flow_id,
             "execution_id": lambda: self._execution_id,
+            "store_id": self._new_store,
             "tool_id": self._new_tool,
             "raw_key": lambda: self._platform.api_key,
         }
         for name in present.keys() & case.path_parameters.keys():
             case.path_parameters[name] = present[name]()
+        if isinstance(case.body, MutableMapping) and isinstance(case.body.get("storeId"), str):
+            case.body["storeId"] = self._new_store()
 
 
 @pytest.fixture(scope="module")

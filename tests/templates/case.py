@@ -42,20 +42,28 @@ class Turn:
 class Case:
     """`fill` holds, by node, what exports leave out; a path leads into lists and objects.
 
-    `tools` are those of the template's own workspace, by the nodes that name them: exports carry their ids alone.
+    `tools` are those of the template's own workspace, by the nodes that name them: exports carry their ids alone. So do
+    they of document stores: `stores` holds, by node, what the one that a path leads to holds.
     """
 
     file: str
     turns: Sequence[Turn]
     fill: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tools: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stores: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def flow_data(self, places: Mapping[str, str], tool_ids: Mapping[str, str]) -> str:
+    def flow_data(
+        self,
+        places: Mapping[str, str],
+        tool_ids: Mapping[str, str],
+        store_ids: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> str:
         """The template as its new owner saves it: filled in, and its models are the scripted one."""
         graph = json.loads(read_flow_file(FLOWS / f"{self.file}.json").flow_data)
         chosen = {node_id: {"selectedTool": tool_id} for node_id, tool_id in tool_ids.items()}
+        parts = (self.fill, chosen, store_ids or {})
         for node in graph["nodes"]:
-            for path, value in {**self.fill.get(node["id"], {}), **chosen.get(node["id"], {})}.items():
+            for path, value in [item for part in parts for item in part.get(node["id"], {}).items()]:
                 _put(node["data"], path, value)
         text = json.dumps(graph)
         # As a part of JSON: no place holds what would have to be escaped.

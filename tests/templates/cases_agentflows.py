@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import json
 
-from tests.templates.case import PINECONE_KEY, VENDORS, Case, Turn, call
+from tests.templates.case import VENDORS, Case, Turn, call
 from tests.templates.cases_classic import EVENTS_FILE
 
 TOLD = "agentFlowEvent token usageMetadata agentFlowEvent metadata end"
 ANSWERED = "agentFlowEvent usageMetadata token usageMetadata agentFlowEvent metadata end"
 ASKED = "agentFlowEvent usageMetadata token agentFlowEvent action agentFlowEvent metadata end"
 SELECT = "SELECT count(*) FROM customers"
-# Exports carry the id of a document store, which stays behind: its new owner says where the paper is now.
-PAPER = {
-    "vectorStore": "pinecone",
-    "vectorStoreConfig": {"credential": PINECONE_KEY, "pineconeApiUrl": VENDORS, "pineconeIndex": "newindex"},
-    "embeddingModel": "openAIEmbeddings",
-    "embeddingModelConfig": {},
-    "knowledgeName": "AI-Paper",
-    "knowledgeDescription": "An overview of generated content.",
-    "returnSourceDocuments": True,
-}
 QUERY = "const answer = await fetch('{vendors}/sql', {method: 'POST', body: JSON.stringify({query: $sqlQuery})});"
 
 
@@ -151,11 +141,10 @@ CASES = (
                 "Sales.",
                 "startAgentflow_0 agentAgentflow_0",
                 "agentFlowEvent calledTools usedTools token usageMetadata sourceDocuments agentFlowEvent metadata end",
-                calls=["GET /indexes/newindex", "POST /query"],
-                heard="paper: sales rose.",
+                heard="Sales rose.",
             )
         ],
-        fill={"agentAgentflow_0": {"agentKnowledgeDocumentStores": "", "agentKnowledgeVSEmbeddings": [PAPER]}},
+        stores={"agentAgentflow_0": {"agentKnowledgeDocumentStores.0.documentStore": "Sales rose."}},
     ),
     Case(
         "SQL Agent",

@@ -15,6 +15,7 @@ import orjson
 from chatflows.flowdata import kind_of, read_graph
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
+from tests.predictions import stores
 from tests.predictions.calls import Caller, Frame, read_frames
 from tests.templates.case import VENDORS, Case, Turn
 from tests.templates.vendors import Vendors
@@ -87,7 +88,14 @@ class Stage:
     def deploy(self, case: Case) -> str:
         """Save the template and put it to work; returns the flow's id."""
         tool_ids = {node_id: self.keep(tool) for node_id, tool in case.tools.items()}
-        return self.save(case.file, case.flow_data(self.places, tool_ids))
+        store_ids = {
+            node_id: {path: self.fill(text) for path, text in texts.items()} for node_id, texts in case.stores.items()
+        }
+        return self.save(case.file, case.flow_data(self.places, tool_ids, store_ids))
+
+    def fill(self, text: str) -> str:
+        """Make a document store of a text; returns it as flows name it."""
+        return f"{stores.filled_store(self.holder, self.model.url, text, 'AI-Paper')}:AI-Paper"
 
     def keep(self, tool: Mapping[str, str]) -> str:
         """Keep a tool in the workspace; returns its id."""

@@ -84,6 +84,7 @@ def test_a_check_finds_that_published_files_lack_only_what_is_to_be_filled_in() 
     found = dict(re.split(r" {2,}(?:\w+) +", row, maxsplit=1) for row in out.getvalue().splitlines())
     assert found["Interacting With API.json"] == "needs credential: anthropicApi, openAIApi; needs value: url"
     assert "gmailOAuth2" in found["Human In The Loop.json"]
+    assert found["Simple RAG.json"] == "needs credential: openAIApi; needs value: documentStore"
     assert found["Text to SQL.json"].startswith("needs credential: openAIApi; needs value: ")
     assert list(found.values()).count("custom tool, runs in the sandbox") == len(TOOLS)
     lacks = [state for state in found.values() if not state.startswith(("needs", "custom tool"))]
