@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from engine.templating import MISSING, Path, Reference, as_text, take
 SPEAKERS = {"user": "Human", "assistant": "Assistant"}
 
 
-class RunScope:
+class RunScope(ABC):
     """Looks references up in a run. `unresolved` collects those that nothing stands behind."""
 
     __slots__ = ("_request", "_state", "_world", "unresolved")
@@ -32,11 +33,13 @@ class RunScope:
             self.unresolved.append(reference.text)
         return value
 
+    @abstractmethod
     def whole(self, reference: Reference, value: Any) -> Any:
-        raise NotImplementedError
+        """What an input becomes that is nothing but this reference."""
 
+    @abstractmethod
     def node(self, node_id: str, path: Path) -> Any:
-        raise NotImplementedError
+        """What a reference to a node stands for, or MISSING."""
 
     def question(self, path: Path) -> Any:
         return self._request.question
