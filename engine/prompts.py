@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
 from engine.errors import NodeInputError
 from engine.providers.base import Message, Role
+from engine.templating import as_text
 
 # A doubled brace stands for a brace; what quotes or line breaks stand in is JSON or code, not a variable.
 TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\"'\n]+)\}")
@@ -62,7 +61,3 @@ def fill_in(template: str, values: Mapping[str, Any]) -> str:
 def escape(text: str) -> str:
     """Text that a template gives back as it is."""
     return text.replace("{", "{{").replace("}", "}}")
-
-
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
