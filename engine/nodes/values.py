@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from engine.spec import Inputs
 
 Kind = TypeVar("Kind")
 
+LARGEST_INTEGER = 2**53
 LONGEST_LENIENT = 100_000  # characters: reading JSON as people type it takes long
 
 
@@ -24,22 +26,25 @@ def text(inputs: Inputs, name: str, default: str = "") -> str:
 
 
 def number(inputs: Inputs, name: str) -> float | None:
-    """None if it is not given. Raises NodeInputError for anything that is no number."""
+    """None if it is not given. Raises NodeInputError for anything that is no number, or not a finite one."""
     value = inputs.get(name)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError) as exc:
-        raise NodeInputError(f"{name} must be a number, not {value!r}.") from exc
+        read = float(value)
+    except (TypeError, ValueError, OverflowError):
+        read = math.nan
+    if not math.isfinite(read):
+        raise NodeInputError(f"{name} must be a number, not {value!r:.80}.")
+    return read
 
 
 def integer(inputs: Inputs, name: str) -> int | None:
+    """As `number`, without what stands behind the point; also refuses what JSON cannot carry exactly."""
     value = number(inputs, name)
-    try:
-        return None if value is None else int(value)
-    except (OverflowError, ValueError) as exc:
-        raise NodeInputError(f"{name} must be a whole number, not {inputs[name]!r}.") from exc
+    if value is not None and abs(value) > LARGEST_INTEGER:
+        raise NodeInputError(f"{name} must be a whole number of a sensible size, not {value:g}.")
+    return None if value is None else int(value)
 
 
 def flag(inputs: Inputs, name: str, default: bool = False) -> bool:
@@ -78,9 +83,12 @@ def lenient(written: str) -> Any:
         if len(written) > LONGEST_LENIENT:
             raise
     try:
-        return json5.loads(written)
-    except ValueError:
-        return json5.loads(written.replace("\\", ""))
+        try:
+            return json5.loads(written)
+        except ValueError:
+            return json5.loads(written.replace("\\", ""))
+    except RecursionError as exc:
+        raise ValueError("It is nested too deeply.") from exc
 
 
 def _parsed(inputs: Inputs, name: str) -> Any:
@@ -90,10 +98,22 @@ def _parsed(inputs: Inputs, name: str) -> Any:
     if not value.strip():
         return None
     try:
-        # Line breaks inside strings are what people paste there; a strict reader refuses them.
-        return json.loads(value, strict=False)
-    except ValueError as exc:
+        return orjson.loads(value)
+    except ValueError:
+        return _pasted(value, name)
+
+
+def _pasted(value: str, name: str) -> Any:
+    """Line breaks inside strings are what people paste there; a strict reader refuses them."""
+    try:
+        read = json.loads(value, strict=False)
+        # What cannot be written again, such as half a surrogate pair, would break whatever it is sent to.
+        orjson.dumps(read)
+    except RecursionError as exc:
+        raise NodeInputError(f"{name} must be JSON that is not nested as deeply.") from exc
+    except (ValueError, TypeError) as exc:
         raise NodeInputError(f"{name} must be JSON: {exc}.") from exc
+    return read
 
 
 def connected(inputs: Inputs, name: str, kind: type[Kind], what: str) -> Kind:
