@@ -34,6 +34,10 @@ STREAMING_AGENTS = frozenset(
 STREAMING_ENGINES = frozenset({"contextChatEngine", "simpleChatEngine", "queryEngine", "subQuestionQueryEngine"})
 
 
+# The second runs other flows, which may have the first.
+ASKING = frozenset({"askUserAgentflow", "executeFlowAgentflow"})
+
+
 class FlowDataInvalid(BadRequest):
     """The text is not a flow."""
 
@@ -42,10 +46,14 @@ class FlowDataInvalid(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class FlowFacts:
-    """`start_input_type` is that of an AgentFlow v2's start node, "" for other graphs."""
+    """`start_input_type` is that of an AgentFlow v2's start node, "" for other graphs.
+
+    `asks_users`: it may ask the user something and take their next message for the answer.
+    """
 
     start_input_type: str
     is_streamable: bool
+    asks_users: bool = False
 
 
 def read_graph(text: str) -> Graph:
@@ -85,6 +93,7 @@ def facts_of(graph: Graph) -> FlowFacts:
     return FlowFacts(
         start_input_type=input_type if isinstance(input_type, str) else "",
         is_streamable=kind_of(graph) != "CHATFLOW" or _is_classic_streamable(graph, nodes),
+        asks_users=any(node.get("name") in ASKING for node in nodes),
     )
 
 

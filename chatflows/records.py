@@ -43,6 +43,7 @@ class FlowRecord:
     digest: str
     start_input_type: str
     is_streamable: bool
+    asks_users: bool
 
 
 def find_flow(flow_id: UUID) -> FlowRecord | None:
@@ -77,6 +78,7 @@ async def aflow_at(flow: FlowRecord, version_id: UUID) -> FlowRecord:
         version_id=version_id,
         start_input_type=facts.start_input_type,
         is_streamable=_streams(flow.kind, facts, flow.chatbot_config),
+        asks_users=facts.asks_users,
     )
 
 
@@ -102,6 +104,7 @@ def _load(flow_id: UUID) -> FlowRecord | None:
         digest=flow.version.digest,
         start_input_type=facts.start_input_type,
         is_streamable=_streams(flow.kind, facts, chatbot_config),
+        asks_users=facts.asks_users,
     )
 
 

@@ -13,6 +13,7 @@ from engine.errors import NodeInputError
 from engine.kept import Kept
 from engine.providers.base import Message, Usage, VectorIndex
 from engine.records import Records
+from engine.spec import Wait
 from engine.vectors import Shelf
 
 if TYPE_CHECKING:
@@ -184,11 +185,12 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class InnerPause:
-    """An inner run waits for a person; `snapshot` lets it go on."""
+    """An inner run waits; `snapshot` lets it go on."""
 
     text: str
     action: Mapping[str, Any]
     snapshot: Mapping[str, Any]
+    wait: Wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.spec import Wait
+
 # One executed node, as `agentFlowExecutedData` shows it: nodeId, nodeLabel, data, previousNodeIds, status.
 TraceEntry = Mapping[str, Any]
 
@@ -136,12 +138,13 @@ class NodeFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunPaused:
-    """Waiting for a human; `snapshot` restores the run (see `state.restore`)."""
+    """Waiting, without a process, for what `wait` says; `snapshot` restores the run (see `state.restore`)."""
 
     seq: int
     text: str
     action: Mapping[str, Any]
     snapshot: Mapping[str, Any]
+    wait: Wait = Wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ class Ledger:
         self._state.paused_at, self._state.kept = turn.step.node.id, pause.kept
         self.is_over = True
         saved = {**snapshot(self._state), "asked": asked(self._running.request)}
-        self._feed.put(RunPaused, pause.text, pause.action, saved)
+        self._feed.put(RunPaused, pause.text, pause.action, saved, pause.wait)
 
 
 def classic_answer(output: Mapping[str, Any], value: Any) -> tuple[str, Any]:

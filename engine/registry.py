@@ -67,6 +67,7 @@ from engine.nodes import (
     utilities,
     vector_stores,
     vertex,
+    waits,
     web_loaders,
     web_tools,
 )
@@ -133,6 +134,7 @@ FAMILIES = (
     utilities.NODES,
     vector_stores.NODES,
     vertex.NODES,
+    waits.NODES,
     web_loaders.NODES,
     web_tools.NODES,
 )

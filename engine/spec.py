@@ -111,6 +111,19 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """What a paused node waits for: a person's decision, the user's next message, an event by its name, a time.
+
+    After `for_s` seconds the node is asked again with the answer `{"type": "timeout"}`; without them it waits for as
+    long as the server keeps runs that wait.
+    """
+
+    kind: Literal["human", "message", "event", "timer"] = "human"
+    event: str = ""
+    for_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Asks the runner to stop here until somebody answers; `action` is shown to them as it is.
 
@@ -120,6 +133,7 @@ class Pause:
     text: str
     action: Mapping[str, Any]
     kept: Any = None
+    wait: Wait = Wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,14 +67,20 @@ async def find_own_flow(chatflow_id: str, caller: Caller) -> FlowRecord:
     flow_id = _read_id(chatflow_id)
     if flow_id is None:
         raise NotRunnable("Invalid Chatflow ID")
+    key = needed_key(caller)
+    flow = await afind_flow(flow_id)
+    if flow is None or flow.workspace_id != key.workspace_id:
+        raise NotFound(f"Chatflow {chatflow_id} not found")
+    return flow
+
+
+def needed_key(caller: Caller) -> KeyRecord:
+    """The caller's key. Raises Unauthenticated if there is none that is good."""
     if caller.key is None:
         raise Unauthenticated(
             "Invalid API key" if caller.sent_key else "API key missing: send Authorization: Bearer <key>"
         )
-    flow = await afind_flow(flow_id)
-    if flow is None or flow.workspace_id != caller.key.workspace_id:
-        raise NotFound(f"Chatflow {chatflow_id} not found")
-    return flow
+    return caller.key
 
 
 def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, caller: Caller) -> FlowRecord:
@@ -117,10 +123,6 @@ def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
         return
     if flow.is_public:
         return
-    if caller.key is None:
-        raise Unauthenticated(
-            "Invalid API key" if caller.sent_key else "API key missing: send Authorization: Bearer <key>"
-        )
-    if caller.key.workspace_id != flow.workspace_id:
+    if needed_key(caller).workspace_id != flow.workspace_id:
         # The same words as for a flow that does not exist: a stranger learns nothing.
         raise NotFound(f"Chatflow {chatflow_id} not found")

@@ -39,6 +39,8 @@ WITH stopped AS (
         attempt = attempt + 1, finished_at = now(), checkpoint = NULL
     WHERE chatflow_id = %b AND chat_id = %b AND state = 'WAITING'
     RETURNING id
+), over AS (
+    DELETE FROM predictions_wait w USING stopped WHERE w.execution_id = stopped.id
 ), answered AS (
     UPDATE predictions_chatmessage m SET extra = m.extra - 'action' FROM stopped WHERE m.execution_id = stopped.id
 )

@@ -63,9 +63,8 @@ class Execution(WorkspaceScoped):
             models.Index(fields=["chatflow", "-id"], name="execution_by_flow"),
             models.Index(fields=["workspace", "-id"], name="execution_by_workspace"),
             models.Index(fields=["chatflow", "session_id", "-id"], name="execution_by_session"),
-            # Those that wait for a person: what the stop call looks through, and what expires.
+            # What the stop call looks through.
             models.Index(fields=["chatflow", "chat_id"], name="execution_waiting", condition=models.Q(state="WAITING")),
-            models.Index(fields=["finished_at"], name="execution_waits_since", condition=models.Q(state="WAITING")),
             # The few that are open, however many have ended: what the reaper and the stop call look through.
             models.Index(
                 fields=["state", "dispatched_at"],
@@ -100,6 +99,32 @@ class NodeRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id} {self.status}"
+
+
+class Wait(WorkspaceScoped):
+    """What a run is waiting for, while its state is WAITING. It stays until the run has ended or waits anew."""
+
+    class Kind(models.TextChoices):
+        HUMAN = "human"  # a decision
+        MESSAGE = "message"  # the user's next message
+        EVENT = "event"
+        TIMER = "timer"
+
+    execution = models.OneToOneField(Execution, on_delete=models.CASCADE, primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind)
+    event = models.CharField(max_length=255, default="")
+    due_at = models.DateTimeField()  # when it has waited long enough
+    goes_on = models.BooleanField()  # then; else it ends: nobody answered
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], name="wait_due"),
+            models.Index(fields=["workspace", "event"], name="wait_for_event", condition=models.Q(kind="event")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id} waits for {self.event or self.kind}"
 
 
 class ChatMessage(WorkspaceScoped):

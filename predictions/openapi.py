@@ -272,3 +272,27 @@ FOLLOW: Schema = {
     "parameters": [LAST_EVENT, {"name": "lastEventId", "in": "query", "schema": TEXT}],
     "responses": {"200": {"description": "The run's events.", "content": EVENTS}},
 }
+REPORT_EVENT: Schema = {
+    "operationId": "event_report",
+    "summary": "Report an event to the runs that wait for it.",
+    "description": "Every run of the workspace whose flow waits for an event of this name goes on; the body is what "
+    "its node puts out. An event that no run waits for is not kept.",
+    "requestBody": {"content": {"application/json": {"schema": {}, "example": {"amount": 42}}}},
+    "responses": {
+        "200": {
+            "description": "The runs that go on.",
+            "content": _json(
+                {
+                    "type": "object",
+                    "properties": {
+                        "event": TEXT,
+                        "executionIds": {"type": "array", "items": {"type": "string", "format": "uuid"}},
+                    },
+                    "required": ["event", "executionIds"],
+                },
+                {"event": "payment-received", "executionIds": ["0190a0e6-8f3a-7c70-8000-0e4f1b2c3d4e"]},
+            ),
+        },
+        "404": {"description": "No run waits for it.", **ERROR_RESPONSE},
+    },
+}

@@ -67,6 +67,18 @@ WHERE id IN (
     ORDER BY dispatched_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ) RETURNING id
 """
+# What waited long enough goes on, if its flow says how: a timer always, the others by their way out for that.
+GO_ON = """
+UPDATE predictions_execution
+SET state = 'QUEUED', attempts_before = attempt, request = request || '{"humanInput": {"type": "timeout"}}',
+    reply_to = '', worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL,
+    error = '', error_code = '', finished_at = NULL
+WHERE id IN (
+    SELECT run.id FROM predictions_wait wait JOIN predictions_execution run ON run.id = wait.execution_id
+    WHERE wait.due_at <= now() AND wait.goes_on AND run.state = 'WAITING'
+    ORDER BY wait.due_at LIMIT 500 FOR UPDATE OF run SKIP LOCKED
+) RETURNING id
+"""
 # Nobody answered in time. What was asked is asked no longer.
 EXPIRE = """
 WITH expired AS (
@@ -74,14 +86,19 @@ WITH expired AS (
     SET state = 'FAILED', error = %b, error_code = 'wait_expired', attempt = attempt + 1, finished_at = now(),
         checkpoint = NULL
     WHERE id IN (
-        SELECT id FROM predictions_execution
-        WHERE state = 'WAITING' AND finished_at < now() - make_interval(hours => %b)
-        ORDER BY finished_at LIMIT 500 FOR UPDATE SKIP LOCKED
+        SELECT run.id FROM predictions_wait wait JOIN predictions_execution run ON run.id = wait.execution_id
+        WHERE wait.due_at <= now() AND NOT wait.goes_on AND run.state = 'WAITING'
+        ORDER BY wait.due_at LIMIT 500 FOR UPDATE OF run SKIP LOCKED
     ) RETURNING id
 ), answered AS (
     UPDATE predictions_chatmessage m SET extra = m.extra - 'action' FROM expired WHERE m.execution_id = expired.id
 )
 SELECT count(*) FROM expired
+"""
+# Of runs that were let go on and ended otherwise than by their worker.
+FORGET = """
+DELETE FROM predictions_wait wait USING predictions_execution run
+WHERE wait.due_at <= now() AND run.id = wait.execution_id AND run.state NOT IN ('WAITING', 'QUEUED', 'RUNNING')
 """
 
 
@@ -113,12 +130,14 @@ class Reaper:
                 return
             requeued, ended = await self._take_back(connection)
             lost = await self._find_lost(connection)
+            going_on = [row[0] for row in await (await connection.execute(GO_ON)).fetchall()]
             await self._expire(connection)
         for run in ended:
             logger.warning("run ended: its worker is gone", extra={"execution_id": run.id})
         await tell(self._redis, ended)
-        if due := [*requeued, *lost]:
-            logger.warning("runs dispatched again", extra={"runs": len(due), "of_dead_workers": len(requeued)})
+        if again := [*requeued, *lost]:
+            logger.warning("runs dispatched again", extra={"runs": len(again), "of_dead_workers": len(requeued)})
+        if due := [*again, *going_on]:
             await dispatch(self._redis, due)
 
     async def _take_back(self, connection: Connection) -> tuple[Sequence[UUID], Sequence[EndedRun]]:
@@ -139,8 +158,9 @@ class Reaper:
         return [row[0] for row in requeued], ended
 
     async def _expire(self, connection: Connection) -> None:
-        hours = settings.PREDICTION_WAIT_EXPIRY_H
-        row = await (await connection.execute(EXPIRE, [EXPIRED.format(hours=hours), hours])).fetchone()
+        text = EXPIRED.format(hours=settings.PREDICTION_WAIT_EXPIRY_H)
+        row = await (await connection.execute(EXPIRE, [text])).fetchone()
+        await connection.execute(FORGET)
         if row and row[0]:
             logger.info("runs ended: nobody answered", extra={"runs": row[0]})
 

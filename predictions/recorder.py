@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from engine.events import (
     AgentReasoned,
@@ -23,6 +24,7 @@ from engine.events import (
     ToolsUsed,
     UsageReported,
 )
+from engine.spec import Wait
 from forjinn.core.ids import uuid7
 from predictions.checkpoints import Checkpoint
 from predictions.encoding import encode
@@ -34,6 +36,8 @@ CANCELLED = "Flow execution was cancelled"
 
 # What is kept with the answer's message.
 SAID_BESIDE = ("usedTools", "sourceDocuments", "artifacts", "agentReasoning", "action")
+
+UNSAID = ("event", "timeout")  # what lets a run go on without a word of the user's
 
 Ending = RunFinished | RunPaused | RunStopped | RunFailed
 
@@ -138,6 +142,7 @@ class Recorder:
             messages=self._messages(output, error),
             node_runs=self._node_runs,
             checkpoint=self._checkpoint(ending),
+            wait=wait_row(ending.wait) if isinstance(ending, RunPaused) else None,
             flow_state=self._flow_state(ending),
         )
 
@@ -189,7 +194,7 @@ class Recorder:
         if isinstance(ending, RunFinished) and ending.flow_variables:
             output["flowVariables"] = ending.flow_variables
         output |= of_all_steps(self._steps)
-        if isinstance(ending, RunPaused):
+        if isinstance(ending, RunPaused) and ending.action:
             output["action"] = ending.action
         if self._warnings:
             output["warnings"] = self._warnings
@@ -199,7 +204,10 @@ class Recorder:
         return list(ending.used_tools) if isinstance(ending, RunFinished) and ending.used_tools else self._used_tools
 
     def _messages(self, output: Mapping[str, Any], error: str) -> list[dict[str, Any]]:
-        """The two turns. A failed run keeps the question, and says beside the answer's place why there is none."""
+        """The two turns. A failed run keeps the question, and says beside the answer's place why there is none.
+
+        What nobody said, an event or the end of a time, is no turn.
+        """
         request = self._run.request
         content = self._answer.get("text") or user_content(self._run.question, request)
         common = {"memory_type": output.get("memoryType", ""), "lead_email": request.get("leadEmail", "")}
@@ -221,7 +229,7 @@ class Recorder:
             "error": error,
             "extra": extra,
         }
-        return [asked, answered]
+        return [answered] if self._answer.get("type") in UNSAID else [asked, answered]
 
 
 def node_run(event: NodeJournalled | NodeFinished | NodeFailed, changes: str | None) -> dict[str, Any]:
@@ -242,6 +250,13 @@ def used_by(journalled: Sequence[JournalledNode]) -> tuple[int, int]:
     outputs = [node.entry["data"].get("output") or {} for node in journalled if node.changes is not None]
     used = [output.get("usageMetadata") or {} for output in outputs]
     return sum(one.get("input_tokens", 0) for one in used), sum(one.get("output_tokens", 0) for one in used)
+
+
+def wait_row(wait: Wait) -> dict[str, Any]:
+    """What is written down of what a run waits for. Without a time of its own it waits as long as the server has it."""
+    is_bounded = wait.for_s is not None
+    for_s = wait.for_s if is_bounded else settings.PREDICTION_WAIT_EXPIRY_H * 3600
+    return {"kind": wait.kind, "event": wait.event, "for_s": for_s, "goes_on": is_bounded}
 
 
 def of_all_steps(steps: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

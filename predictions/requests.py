@@ -57,12 +57,12 @@ class RequestInvalid(AppError):
 
 @dataclass(frozen=True, slots=True)
 class HumanAnswer:
-    """What a person says to a run that waits for them.
+    """What a person says to a run that waits for them: a decision, or the message that it asked for.
 
     `kind` is None when they chose a button by its label instead: `label`, and the id of the action that offered it.
     """
 
-    kind: Literal["proceed", "reject"] | None
+    kind: Literal["proceed", "reject", "message"] | None
     feedback: str = ""
     start_node_id: str = ""
     label: str = ""

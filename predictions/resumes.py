@@ -1,7 +1,8 @@
-"""Letting a run go on that waits for a person: which one, whether it may, and that only one caller does."""
+"""Letting a run go on that waits: which one, whether it may, and that only one caller does."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,10 @@ from predictions.requests import HumanAnswer, RequestInvalid
 from predictions.web import WebProcess
 
 LAST = """
-SELECT id, state, attempt, error_code, checkpoint FROM predictions_execution
-WHERE chatflow_id = %b AND session_id = %b ORDER BY id DESC LIMIT 1
+SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(wait.kind, 'human'),
+    coalesce(wait.event, '')
+FROM predictions_execution run LEFT JOIN predictions_wait wait ON wait.execution_id = run.id
+WHERE run.chatflow_id = %b AND run.session_id = %b ORDER BY run.id DESC LIMIT 1
 """
 # Compares and sets: of two callers at once one finds the run as it was. The attempt changes with each time it ran.
 RESUME = """
@@ -29,10 +32,26 @@ SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb,
 WHERE id = %b AND state = %b AND attempt = %b AND checkpoint IS NOT NULL
 RETURNING id
 """
+FOR_WHAT = {"message": "the user's next message", "event": "the event '{event}'", "timer": "a time to come"}
 # No worker was told. The answer may be given again, also to a run that had failed.
 WAIT_ON = """
 UPDATE predictions_execution SET state = 'WAITING', finished_at = now()
 WHERE id = %b AND state = 'QUEUED' AND attempt = %b
+"""
+
+
+# Everybody who waits for the event goes on with what was reported; nobody waits for those who watched.
+NOTIFY = """
+UPDATE predictions_execution
+SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, reply_to = '', worker = NULL,
+    dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL, error = '', error_code = '',
+    finished_at = NULL
+WHERE id IN (
+    SELECT run.id FROM predictions_wait wait JOIN predictions_execution run ON run.id = wait.execution_id
+    WHERE wait.workspace_id = %b AND wait.kind = 'event' AND wait.event = %b AND run.state = 'WAITING'
+    ORDER BY run.id FOR UPDATE OF run
+)
+RETURNING id
 """
 
 
@@ -44,6 +63,8 @@ class WaitingRun:
     state: str
     attempt: int
     checkpoint: Checkpoint
+    kind: str  # of `predictions.models.Wait`
+    event: str
 
 
 async def find_waiting(pool: Pool, *, flow: FlowRecord, session_id: str, answer: HumanAnswer) -> WaitingRun:
@@ -58,12 +79,42 @@ async def find_waiting(pool: Pool, *, flow: FlowRecord, session_id: str, answer:
             f"Nothing waits for an answer in session '{session_id}': send the chatId or overrideConfig.sessionId of "
             "the call whose answer had an action"
         )
-    execution_id, state, attempt, code, written = row
+    execution_id, state, attempt, code, written, kind, event = row
     if state not in ("WAITING", "FAILED") or written is None:
         raise Conflict(f"Run {execution_id}, the last of this session, {_why_not(state, code)}")
-    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written))
-    _check(run.checkpoint, answer)
+    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+    _check(run, answer)
     return run
+
+
+async def find_asking(pool: Pool, *, flow: FlowRecord, session_id: str) -> WaitingRun | None:
+    """The session's last run, if it has asked the user something and waits for their next message."""
+    if not flow.asks_users:
+        return None
+    async with borrowed(pool) as connection:
+        row = await (await connection.execute(LAST, [flow.id, session_id])).fetchone()
+    if row is None or row[1] != "WAITING" or row[5] != "message":
+        return None
+    execution_id, state, attempt, _, written, kind, event = row
+    return WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+
+
+async def report_event(process: WebProcess, *, workspace_id: UUID, event: str, data: Any) -> list[UUID]:
+    """Let every run of the workspace go on that waits for this event; returns them. Raises Unavailable.
+
+    `data` is JSON and becomes the output of the nodes that wait. What is reported before anybody waits is not kept.
+    """
+    said = orjson.dumps({"humanInput": {"type": "event", "data": data}}).decode()
+    try:
+        async with borrowed(process.pool) as connection:
+            rows = await (await connection.execute(NOTIFY, [said, workspace_id, event])).fetchall()
+    except DatabaseAway as exc:
+        raise Unavailable("Events are not taken for the moment: the database cannot be reached") from exc
+    ids = [row[0] for row in rows]
+    if ids:
+        with contextlib.suppress(BrokerAway):  # they go on, if later: what nobody took is dispatched again
+            await dispatch(process.redis, ids)
+    return ids
 
 
 async def resume_prediction(process: WebProcess, *, run: WaitingRun, answer: HumanAnswer, is_streaming: bool) -> None:
@@ -73,7 +124,7 @@ async def resume_prediction(process: WebProcess, *, run: WaitingRun, answer: Hum
     """
     if not process.hub.is_connected:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached")
-    said = orjson.dumps({"humanInput": _said(run.checkpoint, answer)}).decode()
+    said = orjson.dumps({"humanInput": _said(run, answer)}).decode()
     values = [said, is_streaming, process.hub.channel, run.id, run.state, run.attempt]
     try:
         async with borrowed(process.pool) as connection:
@@ -97,9 +148,11 @@ def _why_not(state: str, code: str) -> str:
     return "has ended and waits for no answer: ask a new question"
 
 
-def _check(checkpoint: Checkpoint, answer: HumanAnswer) -> None:
+def _check(run: WaitingRun, answer: HumanAnswer) -> None:
     """Raises RequestInvalid or Conflict for an answer to something else."""
-    asked = checkpoint.action
+    checkpoint, asked = run.checkpoint, run.checkpoint.action
+    if run.kind != "human":
+        raise Conflict(f"Run {run.id} waits for {FOR_WHAT[run.kind].format(event=run.event)}, not for a decision")
     if answer.start_node_id and answer.start_node_id not in (checkpoint.node_id, _asking_node(asked)):
         known = any(entry.get("nodeId") == answer.start_node_id for entry in checkpoint.trace)
         what = "waits for no answer" if known else "is not in the run's trace"
@@ -108,16 +161,18 @@ def _check(checkpoint: Checkpoint, answer: HumanAnswer) -> None:
         )
     if answer.action_id and answer.action_id != asked.get("id"):
         raise Conflict("The run waits for an answer to another action than this one")
-    _said(checkpoint, answer)
+    _said(run, answer)
 
 
 def _asking_node(action: Any) -> str:
     return str((action.get("data") or {}).get("nodeId") or "")
 
 
-def _said(checkpoint: Checkpoint, answer: HumanAnswer) -> dict[str, str]:
+def _said(run: WaitingRun, answer: HumanAnswer) -> dict[str, str]:
     """The answer as the run keeps it; `text` is what the conversation shows as the person's turn."""
-    labels = checkpoint.action.get("mapping") or {}
+    if answer.kind == "message":
+        return {"type": "message", "feedback": answer.feedback, "text": answer.feedback}
+    labels = run.checkpoint.action.get("mapping") or {}
     buttons = {"proceed": str(labels.get("approve", "Proceed")), "reject": str(labels.get("reject", "Reject"))}
     kind: str | None = answer.kind or next((name for name, label in buttons.items() if label == answer.label), None)
     if kind is None:

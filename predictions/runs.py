@@ -220,7 +220,8 @@ class RunHost:
         asked = run.request.get("override")
         if not asked:
             return NOTHING
-        return apply_overrides(flow, asked, {"overrideConfig": run.request.get("overrideRules")}, self._registry)
+        rules = {"overrideConfig": run.request.get("overrideRules")}
+        return apply_overrides(flow, asked, rules, self._registry, opened=settings.OVERRIDABLE_FIELDS)
 
     async def _previous(self, run: ClaimedRun) -> PreviousRun | None:
         """What the session's last run left."""
@@ -327,9 +328,8 @@ def resume_of(run: ClaimedRun, behind: Sequence[JournalledNode]) -> Resume | Non
 
 
 def human_answer(run: ClaimedRun, checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """What the person said to the node that waits."""
-    said = run.request["humanInput"]
-    return {"type": said["type"], "feedback": said["feedback"], "startNodeId": checkpoint.node_id}
+    """What was said to the node that waits, or reported to it: its type, and `feedback` or `data`."""
+    return {**run.request["humanInput"], "startNodeId": checkpoint.node_id}
 
 
 def settled_event(outcome: Outcome) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Outcome:
     messages: Sequence[Mapping[str, Any]]
     node_runs: Sequence[Mapping[str, Any]]
     checkpoint: str | None = None  # JSON text, of a run that waits
+    wait: Mapping[str, Any] | None = None  # and what for: a row as `SETTLE` names its columns
     flow_state: Mapping[str, Any] | None = None  # state and form at the end
 
 
@@ -137,7 +138,7 @@ ORDER BY id DESC LIMIT 1
 SETTLE = """
 WITH outcome AS (
     SELECT * FROM jsonb_to_recordset(%b::jsonb) AS o (id uuid, attempt int, state text, output jsonb, error text,
-        error_code text, input_tokens int, output_tokens int, checkpoint text, flow_state jsonb)
+        error_code text, input_tokens int, output_tokens int, checkpoint text, flow_state jsonb, wait jsonb)
 ), settled AS (
     UPDATE predictions_execution run
     SET state = o.state, output = o.output, error = o.error, error_code = o.error_code,
@@ -150,6 +151,17 @@ WITH outcome AS (
 ), answered AS (
     UPDATE predictions_chatmessage m SET extra = m.extra - 'action'
     FROM settled s WHERE m.execution_id = s.id AND s.attempts_before > 0 AND s.state <> 'FAILED'
+), waiting AS (
+    INSERT INTO predictions_wait (execution_id, workspace_id, kind, event, due_at, goes_on)
+    SELECT s.id, s.workspace_id, w.kind, w.event, clock_timestamp() + make_interval(secs => w.for_s), w.goes_on
+    FROM outcome o JOIN settled s USING (id), jsonb_to_record(o.wait) AS w (kind text, event text, for_s float8,
+        goes_on boolean)
+    WHERE s.state = 'WAITING'
+    ON CONFLICT (execution_id) DO UPDATE SET kind = excluded.kind, event = excluded.event, due_at = excluded.due_at,
+        goes_on = excluded.goes_on, created_at = now()
+), over AS (
+    DELETE FROM predictions_wait w USING settled s
+    WHERE w.execution_id = s.id AND s.attempts_before > 0 AND s.state <> 'WAITING'
 ), said AS (
     INSERT INTO predictions_chatmessage (id, workspace_id, chatflow_id, execution_id, role, content, chat_id,
         session_id, chat_type, memory_type, lead_email, error, extra)

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from predictions.views import documents, executions, messages, predictions, upserts
+from predictions.views import documents, events, executions, messages, predictions, upserts
 
 urlpatterns = [
     path("prediction/<str:chatflow_id>", predictions.predict),
@@ -21,6 +21,7 @@ urlpatterns = [
     # Chat ids are the clients' own: a customer's name, a plus sign, a space.
     re_path(r"^chatmessage/abort/(?P<chatflow_id>[^/]+)/(?P<chat_id>.+)$", predictions.abort),
     path("chatmessage/<str:chatflow_id>", messages.ChatMessagesView.as_view()),
+    path("events/<str:event>", events.report),
     path("executions", executions.ExecutionsView.as_view()),
     path("executions/<str:execution_id>", executions.ExecutionView.as_view()),
     path("executions/<str:execution_id>/stream", predictions.execution_stream),

@@ -24,6 +24,8 @@ WAYS_OUT: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
     "conditionAgentflow": lambda inputs: _rows(inputs, "conditions") + 1,  # the last one: else
     "conditionAgentAgentflow": lambda inputs: _rows(inputs, "conditionAgentScenarios"),
     "humanInputAgentflow": lambda inputs: 2,  # proceed, reject
+    "waitForEventAgentflow": lambda inputs: 2,  # the event, the timeout
+    "askUserAgentflow": lambda inputs: 2,  # the reply, the timeout
 }
 
 

@@ -236,14 +236,14 @@ async def _run(
 def _waiting(ctx: NodeContext, called: CalledFlow, run: InnerRun, pause: InnerPause) -> NodeResult:
     """The called flow's question, asked by this node: answers come to the outermost flow."""
     asked = {**pause.action.get("data", {}), "nodeId": ctx.node.id, "nodeLabel": ctx.node.label}
-    action = {**pause.action, "data": asked}
-    if ctx.request.is_streaming:
+    action = {**pause.action, "data": asked} if pause.action else {}
+    if ctx.request.is_streaming and pause.text:
         ctx.emit_token(pause.text)
     kept = {"version": called.version, "snapshot": pause.snapshot}
     return NodeResult(
-        output={"content": pause.text, "humanInputAction": action},
+        output={"content": pause.text, **({"humanInputAction": action} if action else {})},
         usage=run.usage,
-        pause=Pause(pause.text, action, kept),
+        pause=Pause(pause.text, action, kept, pause.wait),
     )
 
 

@@ -23,8 +23,8 @@ from predictions.flowise import FrameRenderer
 from predictions.limits import RateLimited
 from predictions.pool import DatabaseAway
 from predictions.publicity import public_config
-from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
-from predictions.resumes import find_waiting, resume_prediction
+from predictions.requests import HumanAnswer, PredictionRequest, RequestInvalid, asks_for_stream, read_request
+from predictions.resumes import find_asking, find_waiting, resume_prediction
 from predictions.services import RunFailedError, find_run, new_execution_id, start_prediction
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
@@ -95,14 +95,16 @@ async def _run(request: HttpRequest, flow: FlowRecord) -> HttpResponseBase:
     asked = read_request(request)
     process = web_process()
     is_streaming = asked.wants_stream and flow.is_streamable
-    waiting = None
-    if asked.answer:
-        waiting = await find_waiting(process.pool, flow=flow, session_id=asked.session_id, answer=asked.answer)
+    answer, waiting = asked.answer, None
+    if answer:
+        waiting = await find_waiting(process.pool, flow=flow, session_id=asked.session_id, answer=answer)
+    elif asked.question and (waiting := await find_asking(process.pool, flow=flow, session_id=asked.session_id)):
+        answer = HumanAnswer("message", asked.question)
     execution_id = waiting.id if waiting else new_execution_id()
     watcher = process.hub.watch(execution_id, is_live=True, after=waiting.attempt if waiting else 0)
     try:
-        if waiting and asked.answer:
-            await resume_prediction(process, run=waiting, answer=asked.answer, is_streaming=is_streaming)
+        if waiting and answer:
+            await resume_prediction(process, run=waiting, answer=answer, is_streaming=is_streaming)
         else:
             await start_prediction(
                 process, flow=flow, request=asked, execution_id=execution_id, is_streaming=is_streaming

@@ -53,6 +53,9 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "documentStore": {"selectedStore": "1:Papers"},
     "documentStoreVS": {"selectedStore": "1:Papers"},
     "retrieverAgentflow": {"retrieverKnowledgeDocumentStores": [{"documentStore": "1:Papers"}]},
+    "waitForEventAgentflow": {"waitEventName": "paid"},
+    "askUserAgentflow": {"askQuestion": "Who are you?"},
+    "sleepAgentflow": {"sleepFor": "1h"},
     "openAPIToolkit": {"yamlFile": OPENAPI},
     "openApiChain": {"yamlFile": OPENAPI, "yamlLink": ""},
     "toolAgentflow": {

@@ -151,6 +151,18 @@ def approval_flow(yes: str, no: str = "Not sent", **start_inputs: Any) -> str:
     return flow(nodes, edges)
 
 
+def waiting_flow(name: str, inputs: dict[str, Any], in_time: str, late: str = "Too late") -> str:
+    """Start, a node that waits, a reply for what it waits for, and one for the end of its time."""
+    waits = step(f"{name}_0", name, inputs)
+    nodes = [start(), waits, reply(0, in_time), reply(1, late)]
+    edges = [
+        *path("startAgentflow_0", waits["id"]),
+        branch(waits["id"], 0, "directReplyAgentflow_0"),
+        branch(waits["id"], 1, "directReplyAgentflow_1"),
+    ]
+    return flow(nodes, edges)
+
+
 FORM = {
     "startInputType": "formInput",
     "formTitle": "Book a table",

@@ -22,8 +22,8 @@ YES = {"type": "proceed", "startNodeId": ASKS, "feedback": ""}
 GROW_OLD = """
 from datetime import timedelta
 from django.db.models import F
-from predictions.models import Execution
-Execution.objects.filter(pk={execution_id!r}).update(finished_at=F("finished_at") - timedelta(hours=72))
+from predictions.models import Wait
+Wait.objects.filter(pk={execution_id!r}).update(due_at=F("due_at") - timedelta(hours=72))
 """
 
 

@@ -1,0 +1,34 @@
+"""Events that runs wait for, reported by key holders of their workspace."""
+
+from __future__ import annotations
+
+import orjson
+from django.http import HttpRequest, HttpResponseBase
+
+from forjinn.core.errors import NotFound
+from forjinn.core.openapi import documented
+from predictions import openapi
+from predictions.admission import needed_key
+from predictions.requests import RequestInvalid
+from predictions.resumes import report_event
+from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.web import web_process
+
+
+@documented(post=openapi.REPORT_EVENT)
+@api_view("POST")
+async def report(request: HttpRequest, event: str) -> HttpResponseBase:
+    """Let the runs go on that wait for this event; the body, any JSON, is what their nodes put out."""
+    key = needed_key(await read_caller(request))
+    try:
+        data = orjson.loads(request.body) if request.body else None
+    except orjson.JSONDecodeError as exc:
+        raise RequestInvalid(f"The body is not valid JSON: {exc}") from exc
+    resumed = (
+        []
+        if "\0" in event
+        else await report_event(web_process(), workspace_id=key.workspace_id, event=event, data=data)
+    )
+    if not resumed:
+        raise NotFound(f"No run waits for the event {event[:255]}: what nobody waits for is not kept")
+    return json_response({"event": event, "executionIds": [str(execution_id) for execution_id in resumed]})
