@@ -95,22 +95,31 @@ def read_csv(file: File, *, column: str = "") -> list[Document]:
         raise NodeInputError(f"{file.name} is no CSV file that can be read: {exc}.") from exc
 
 
-def read_json(file: File, *, pointers: tuple[str, ...] = (), by_object: bool = False) -> list[Document]:
-    """A document for each text in it, or only for those below the pointers; `by_object`: for each item of its list."""
+def read_json(
+    file: File, *, pointers: tuple[str, ...] = (), by_object: bool = False, known: Mapping[str, str] | None = None
+) -> list[Document]:
+    """A document for each text in it, or only for those below the pointers; `by_object`: for each item of its list.
+
+    `known`: metadata by pointers, such as {"page": "/source"}, that lead to it in the item that a text is of.
+    """
     try:
         content = json.loads(file.text)
     except ValueError as exc:
         raise NodeInputError(f"{file.name} is no JSON: {exc}.") from exc
-    if by_object:
-        items = content if isinstance(content, list) else [content]
-        texts = [_lines(item) for item in items]
-    else:
-        texts = [text for part in _below(content, pointers) for text in _texts(part)]
-    return [Document(text, {"source": file.name, "line": number}) for number, text in enumerate(texts, 1)]
+    found: list[tuple[str, dict[str, Any]]] = []
+    for item in content if isinstance(content, list) else [content]:
+        texts = [_lines(item)] if by_object else [text for part in _below(item, pointers) for text in _texts(part)]
+        found += [(text, _known(item, known)) for text in texts]
+    return [
+        Document(text, {"source": file.name, "line": number, **about}) for number, (text, about) in enumerate(found, 1)
+    ]
 
 
-def read_jsonl(file: File, *, pointer: str) -> list[Document]:
-    """A document a line: what the pointer, such as `/text`, leads to. Raises NodeInputError for a line of no JSON."""
+def read_jsonl(file: File, *, pointer: str, known: Mapping[str, str] | None = None) -> list[Document]:
+    """A document a line: what the pointer, such as `/text`, leads to. `known`: see `read_json`.
+
+    Raises NodeInputError for a line of no JSON.
+    """
     documents = []
     # Other ends of lines that Python knows may stand inside a text.
     for number, line in enumerate(file.text.split("\n"), 1):
@@ -121,7 +130,7 @@ def read_jsonl(file: File, *, pointer: str) -> list[Document]:
         except ValueError as exc:
             raise NodeInputError(f"Line {number} of {file.name} is no JSON: {exc}.") from exc
         text = "\n".join(_texts(_at(item, pointer))) if pointer else _lines(item)
-        documents.append(Document(text, {"source": file.name, "line": number}))
+        documents.append(Document(text, {"source": file.name, "line": number, **_known(item, known)}))
     return documents
 
 
@@ -197,20 +206,24 @@ def read_any(file: File) -> list[Document]:
     return BY_EXTENSION.get(file.extension, read_text)(file)
 
 
-def _lines(item: Any) -> str:
+def _lines(item: Any, above: str = "") -> str:
+    """A name and a value a line; names within names with dots."""
     if isinstance(item, Mapping):
         return "\n".join(
-            f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in item.items()
+            _lines(value, f"{above}{name}.")
+            if isinstance(value, Mapping)
+            else f"{above}{name}: {value if isinstance(value, str) else json.dumps(value)}"
+            for name, value in item.items()
         )
     return item if isinstance(item, str) else json.dumps(item)
 
 
-def _below(content: Any, pointers: tuple[str, ...]) -> list[Any]:
-    """Pointers hold for each item of a list, as well as for what is not in one."""
-    if not pointers:
-        return [content]
-    items = content if isinstance(content, list) else [content]
-    return [_at(item, pointer) for item in items for pointer in pointers]
+def _below(item: Any, pointers: tuple[str, ...]) -> list[Any]:
+    return [_at(item, pointer) for pointer in pointers] if pointers else [item]
+
+
+def _known(item: Any, pointers: Mapping[str, str] | None) -> dict[str, Any]:
+    return {name: _at(item, pointer) for name, pointer in (pointers or {}).items()}
 
 
 def _at(item: Any, pointer: str) -> Any:

@@ -121,15 +121,22 @@ async def run_json(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """A document a text in the file, or an item of its list."""
     by_object = values.flag(inputs, "separateByObject")
     pointers = _pointers(values.text(inputs, "pointersName"))
+    inputs, known = _known(inputs)
     return await loaded_files(
-        ctx, inputs, "jsonFile", lambda file: readers.read_json(file, pointers=pointers, by_object=by_object)
+        ctx,
+        inputs,
+        "jsonFile",
+        lambda file: readers.read_json(file, pointers=pointers, by_object=by_object, known=known),
     )
 
 
 async def run_jsonl(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """A document a line."""
     pointer = values.text(inputs, "pointerName")
-    return await loaded_files(ctx, inputs, "jsonlinesFile", lambda file: readers.read_jsonl(file, pointer=pointer))
+    inputs, known = _known(inputs)
+    return await loaded_files(
+        ctx, inputs, "jsonlinesFile", lambda file: readers.read_jsonl(file, pointer=pointer, known=known)
+    )
 
 
 async def run_any(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -144,6 +151,17 @@ def _pointers(text: str) -> tuple[str, ...]:
     except ValueError:
         names = text.split(",")
     return tuple(str(name).strip() for name in names if str(name).strip())
+
+
+def _known(inputs: Inputs) -> tuple[Inputs, dict[str, str]]:
+    """The inputs with the metadata that is the same for all documents, and pointers to what each has of its own."""
+    metadata = values.mapping(inputs, "metadata")
+    known = {name: value for name, value in metadata.items() if isinstance(value, str) and value.startswith("/")}
+    if not known:
+        return inputs, {}
+    # Which pointers there are has to change the source's key as well, so they stay among the inputs.
+    same = {name: value for name, value in metadata.items() if name not in known}
+    return {**inputs, "metadata": same, "metadataPointers": known}, known
 
 
 NODES = (

@@ -201,6 +201,23 @@ async def test_json_without_end_is_refused(nodes: NodeWorld, name: str, param: s
         await load(nodes, name, **{param: uri("a.json", deep)}, pointerName="text")
 
 
+ITEMS = '[{"page": "a", "text": "Snow.", "in": {"deep": [1]}}, {"text": "Ice."}]'
+POINTED = {"metadata": '{"from": "/page", "shelf": "b"}'}
+
+
+async def test_metadata_may_come_out_of_the_json(nodes: NodeWorld) -> None:
+    file = uri("a.json", ITEMS.encode())
+    lines = uri("a.jsonl", b'{"page": "a", "text": "Snow."}\n{"text": "Ice."}')
+
+    texts = await load(nodes, "jsonFile", jsonFile=file, pointersName="text", **POINTED)
+    items = await load(nodes, "jsonFile", jsonFile=file, separateByObject=True, **POINTED)
+    rows = await load(nodes, "jsonlinesFile", jsonlinesFile=lines, pointerName="text", **POINTED)
+
+    for documents in (texts, items, rows):
+        assert [(d.metadata["from"], d.metadata["shelf"]) for d in documents] == [("a", "b"), (None, "b")]
+    assert items[0].text == "page: a\ntext: Snow.\nin.deep: [1]"
+
+
 async def test_json_lines_end_at_line_feeds_alone(nodes: NodeWorld) -> None:
     lines = '{"text": "one\u2028two"}\r\n{"text": "three"}\n'.encode()
 
