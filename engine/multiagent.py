@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import FlowError, MissingTypes
+from engine.errors import FlowError
 from engine.flow import MULTI_AGENTS, Flow, Node, instances_in
 from engine.graph import Edge, Graph
 from engine.tools import tool_name
@@ -114,9 +114,7 @@ def _is_member(node: Node, registry: Registry) -> bool:
 
 
 def _check_members(flow: Flow, registry: Registry) -> None:
-    unknown = [n.name for n in flow.nodes.values() if n.category in MULTI_AGENTS and n.name not in registry]
-    if unknown:
-        raise MissingTypes(unknown)
+    registry.require(node.name for node in flow.nodes.values() if node.category in MULTI_AGENTS)
 
 
 def _is_way(edge: Edge, members: Mapping[str, Node], registry: Registry) -> bool:
@@ -252,8 +250,7 @@ def _parts(flow: Flow, nodes: Mapping[str, Node], registry: Registry) -> dict[st
             if source not in ids:
                 ids[source] = None
                 users.append(flow.nodes[source])
-    if missing := [flow.nodes[n].name for n in ids if flow.nodes[n].name not in registry]:
-        raise MissingTypes(missing)
+    registry.require(flow.nodes[n].name for n in ids)
     web = Graph.of(ids, uses)
     if cycle := web.cycle():
         path = " -> ".join(flow.nodes[n].label for n in (*cycle, cycle[0]))

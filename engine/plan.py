@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.errors import FlowError, MissingTypes, NodeInputError
+from engine.endings import category_of, endings_of
+from engine.errors import FlowError, NodeInputError
 from engine.flow import Flow, Node
 from engine.graph import Graph
 from engine.multiagent import arrange
@@ -28,8 +29,6 @@ from engine.templating import (
 )
 from engine.trace import without_secrets
 
-ENDINGS = frozenset({"Chains", "Agents", "Engine", "Multi Agents", "Sequential Agents"})
-ENDING_NODE = "EndingNode"  # the selected output of a custom function or if-else that ends the flow
 MEMORY = "Memory"
 REMEMBERS = "EnableMemory"  # how the params of AgentFlow v2 end that switch memory on
 
@@ -90,7 +89,7 @@ def plan_for(flow: Flow, registry: Registry) -> Plan:
 
 def _plan_agentflow(flow: Flow, registry: Registry) -> Plan:
     components = [name for node in flow.nodes.values() for name in components_in(node.inputs)]
-    _check_types([*(node.name for node in flow.nodes.values()), *components], registry)
+    registry.require([*(node.name for node in flow.nodes.values()), *components])
     return _part(flow, registry, flow.graph)
 
 
@@ -142,7 +141,7 @@ def _updates(text: str) -> Any:
 
 
 def _plan_classic(flow: Flow, registry: Registry) -> Plan:
-    return _towards(flow, registry, _endings(flow, registry))
+    return _towards(flow, registry, endings_of(flow, registry))
 
 
 def part_plan(flow: Flow, registry: Registry, node_id: str, ending: NodeRun) -> Plan:
@@ -157,7 +156,7 @@ def part_plan(flow: Flow, registry: Registry, node_id: str, ending: NodeRun) -> 
 
 def _towards(flow: Flow, registry: Registry, endings: tuple[str, ...]) -> Plan:
     graph = flow.graph.part(set().union(*map(flow.graph.ancestors, endings)))
-    _check_types([flow.nodes[node_id].name for node_id in graph.ids], registry)
+    registry.require(flow.nodes[node_id].name for node_id in graph.ids)
     steps = {
         node_id: _classic_step(flow.nodes[node_id], flow, registry, is_last=node_id in endings) for node_id in graph.ids
     }
@@ -306,12 +305,6 @@ def components_in(value: Any) -> Iterator[str]:
             yield from components_in(item)
 
 
-def category_of(node: Node, registry: Registry) -> str:
-    """As the exported node has it; flows that were not drawn in an editor leave it to the type."""
-    node_type = registry.get(node.name)
-    return node.category or (node_type.spec.category if node_type else "")
-
-
 def is_history(reference: Reference) -> bool:
     return reference.root == "chat_history" or (reference.root == "$flow" and reference.path == ("chatHistory",))
 
@@ -331,41 +324,3 @@ def _type(node: Node, registry: Registry) -> NodeType:
     node_type = registry.get(node.name)
     assert node_type is not None, "types are checked before steps are made"
     return node_type
-
-
-def _check_types(names: list[str], registry: Registry) -> None:
-    if missing := [name for name in names if name not in registry]:
-        raise MissingTypes(missing)
-
-
-def _endings(flow: Flow, registry: Registry) -> tuple[str, ...]:
-    """The nodes that a classic flow may answer with: the valid endings behind its decisions, one of which is taken.
-
-    Without a decision it is one: that of the longest path, then the last drawn.
-    """
-    graph = flow.graph
-    ends = [n for n in graph.ids if not graph.outgoing[n] and (graph.incoming[n] or len(graph.ids) == 1)]
-    valid = [node_id for node_id in ends if _is_ending(flow.nodes[node_id], registry)]
-    if not valid:
-        _check_types([flow.nodes[node_id].name for node_id in graph.ids], registry)
-        if not ends:
-            raise FlowError("Ending nodes not found: connect the nodes to a chain or an agent.")
-        labels = ", ".join(f"{flow.nodes[node_id].label} ({node_id})" for node_id in ends)
-        raise FlowError(f"Ending node must be either a Chain or Agent or Engine; this flow ends in {labels}.")
-    decisions = [n for n in graph.ids if (found := registry.get(flow.nodes[n].name)) and found.spec.is_decision]
-    behind = set().union(*map(graph.descendants, decisions))
-    endings = tuple(node_id for node_id in valid if node_id in behind)
-    if not endings:
-        depth = {node_id: max(graph.distances(node_id).values()) for node_id in valid}
-        endings = (max(reversed(valid), key=depth.__getitem__),)
-    for node in map(flow.nodes.__getitem__, endings):
-        if node.output not in ("", node.name, ENDING_NODE):
-            raise FlowError(
-                f"Output of {node.label} ({node.id}) must be {node.label}, can't be an Output Prediction: it ends the "
-                "flow."
-            )
-    return endings
-
-
-def _is_ending(node: Node, registry: Registry) -> bool:
-    return category_of(node, registry) in ENDINGS or node.output == ENDING_NODE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
-from engine.errors import EngineError
+from engine.errors import EngineError, MissingTypes
 from engine.nodes import (
     agentflow_agent,
     agentflow_condition_agent,
@@ -159,6 +159,11 @@ class Registry:
 
     def get(self, name: str) -> NodeType | None:
         return self._types.get(name)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raises MissingTypes with all names of which there is no type here."""
+        if missing := [name for name in names if name not in self._types]:
+            raise MissingTypes(missing)
 
     def __contains__(self, name: str) -> bool:
         return name in self._types
