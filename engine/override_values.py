@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -20,9 +20,11 @@ OPEN_KINDS = (
     | JSON_KINDS
     | {"options", "asyncOptions", "multiOptions", "asyncMultiOptions", "number", "boolean", "array"}
 )
+OPENABLE_KINDS = OPEN_KINDS | {"code"}
 # A param whose name holds one of these words leads to a secret, to code, to a file, or to another server or database.
 WORDS = frozenset(
     (
+        "apibase",
         "apikey",
         "args",
         "basepath",
@@ -48,18 +50,23 @@ WORDS = frozenset(
         "headers",
         "host",
         "hostname",
+        "instanceapi",
         "javascript",
+        "link",
         "mcp",
         "password",
         "path",
         "port",
         "proxy",
+        "scheme",
         "script",
         "secret",
         "uri",
         "url",
     )
 )
+# Of these, what carries keys: no setting of the server opens it to callers.
+SECRET_WORDS = frozenset({"apikey", "baseoptions", "credential", "credentials", "headers", "password", "secret"})
 STORED_FILE = "FILE-STORAGE::"
 MAX_DEPTH = 16
 NAMES: Mapping[type, str] = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object"}
@@ -70,16 +77,28 @@ class Misfit(Exception):
 
 
 def is_protected(param: Param) -> bool:
-    """Whether callers can never set it, whatever a flow's rules say."""
-    words = [word.lower() for word in words_of(param.name)]
-    # `baseOptions` is telling as a whole, its words are not.
-    compounds = ["".join(pair) for pair in pairwise(words)]
-    return param.kind not in OPEN_KINDS or not WORDS.isdisjoint([*words, *compounds])
+    """Whether callers cannot set it by a flow's rules alone."""
+    return param.kind not in OPEN_KINDS or not WORDS.isdisjoint(_words(param))
+
+
+def can_be_opened(param: Param) -> bool:
+    """Whether the server's administrator can let callers set a protected param: never what carries a secret."""
+    return param.kind in OPENABLE_KINDS and SECRET_WORDS.isdisjoint(_words(param))
+
+
+def is_open(spec: NodeSpec, param: Param, opened: Collection[str]) -> bool:
+    """Whether callers may set it where the flow's rules have it. `opened`: what the administrator lets through."""
+    return not is_protected(param) or (opened_by(spec, param) in opened and can_be_opened(param))
+
+
+def opened_by(spec: NodeSpec, param: Param) -> str:
+    """The name by which the administrator opens a param, such as `chatOpenAI.basepath`."""
+    return f"{spec.name}.{param.name}"
 
 
 def typed(param: Param, value: Any) -> Any:
     """The value as the param's kind has it. Raises Misfit."""
-    if param.kind in TEXT_KINDS:
+    if param.kind in TEXT_KINDS or param.kind == "code":
         return _text(value)
     if param.kind in ("options", "asyncOptions"):
         return _choice(param, value)
@@ -94,14 +113,14 @@ def typed(param: Param, value: Any) -> Any:
     return _json(value)
 
 
-def config_value(spec: NodeSpec | None, value: Any) -> dict[str, Any]:
+def config_value(spec: NodeSpec | None, value: Any, opened: Collection[str] = ()) -> dict[str, Any]:
     """Inputs of a chosen component, each held against its own param. Raises Misfit for the first that does not fit."""
     if not isinstance(value, Mapping):
         raise Misfit(f"expected an object, got {_kind(value)}")
     taken = {}
     for name, held in value.items():
         param = spec.param(name) if spec else None
-        if param is None or is_protected(param):
+        if spec is None or param is None or not is_open(spec, param, opened):
             raise Misfit(f"{name[:80]!r} cannot be overridden")
         try:
             taken[name] = typed(param, held)
@@ -119,7 +138,7 @@ def state_rows(value: Any) -> Any:
 
 def with_state(present: Any, given: list[dict[str, Any]]) -> list[Any]:
     """The rows of a state with those given in place of the present ones of their keys."""
-    keys = {row.get("key") for row in given}
+    keys = [row.get("key") for row in given]
     rows = _parsed(present)
     kept = (
         [row for row in rows if isinstance(row, Mapping) and row.get("key") not in keys]
@@ -138,6 +157,12 @@ def joined(present: Any, given: Any) -> Any:
     if isinstance(given, dict) and isinstance(present, Mapping):
         return {**present, **given}
     return given
+
+
+def _words(param: Param) -> list[str]:
+    words = [word.lower() for word in words_of(param.name)]
+    # `baseOptions` is telling as a whole, its words are not.
+    return [*words, *("".join(pair) for pair in pairwise(words))]
 
 
 def _text(value: Any) -> Given:
@@ -159,15 +184,13 @@ def _choice(param: Param, value: Any) -> Given:
 
 
 def _number(value: Any) -> float | int:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
     try:
-        number = float(value) if isinstance(value, str) else math.nan
-    except ValueError:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise Misfit(f"expected a number, got {_kind(value)}")
-    return number
+    return number if isinstance(value, str) else value
 
 
 def _boolean(value: Any) -> bool:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.flow import Flow, Node
-from engine.override_values import Misfit, config_value, is_protected, joined, state_rows, typed, with_state
+from engine.override_values import (
+    Misfit,
+    can_be_opened,
+    config_value,
+    is_open,
+    joined,
+    opened_by,
+    state_rows,
+    typed,
+    with_state,
+)
 from engine.registry import Registry
 from engine.spec import Param
 
@@ -50,15 +60,21 @@ class Rules:
 
 
 def apply_overrides(
-    flow: Flow, override: Mapping[str, Any], api_config: Mapping[str, Any], registry: Registry
+    flow: Flow,
+    override: Mapping[str, Any],
+    api_config: Mapping[str, Any],
+    registry: Registry,
+    *,
+    opened: Collection[str] = (),
 ) -> Overrides:
     """Hold a request's `overrideConfig` against the flow's rules. Raises nothing: what is refused is a warning.
 
     A value may be a scalar or an array for every node that has the param, or an object by node id for these nodes;
     arrays are added to the present one, objects merged over it. Texts are taken as they are: what looks like a
-    reference in them is not resolved.
+    reference in them is not resolved. `opened` names protected inputs, such as `chatOpenAI.basepath`, that the server's
+    administrator leaves to the flows' rules.
     """
-    accepting = _Accepting(flow, Rules.read(api_config), registry)
+    accepting = _Accepting(flow, Rules.read(api_config), registry, opened)
     for key, value in override.items():
         if key == "vars":
             accepting.take_variables(value)
@@ -78,24 +94,28 @@ def with_overrides(flow: Flow, overrides: Overrides) -> Flow:
     return replace(flow, nodes={**flow.nodes, **changed}, plan=None)
 
 
-def node_params(node: Node, registry: Registry) -> Iterator[tuple[str, Param]]:
+def node_params(node: Node, registry: Registry, opened: Collection[str] = ()) -> Iterator[tuple[str, Param]]:
     """What of a node can be overridden at all: its params by the names that rules and requests use.
 
     A chosen component's inputs go by `<param>Config`; the choice itself stays, as its credential belongs to it.
     """
     node_type = registry.get(node.name)
-    for param in node_type.spec.params if node_type else ():
+    if node_type is None:
+        return
+    for param in node_type.spec.params:
         if isinstance(node.inputs.get(f"{param.name}{CONFIG}"), Mapping):
             yield f"{param.name}{CONFIG}", param
-        elif not is_protected(param):
+        elif is_open(node_type.spec, param, opened):
             yield param.name, param
 
 
-def everything(flow: Flow, override: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+def everything(
+    flow: Flow, override: Mapping[str, Any], registry: Registry, *, opened: Collection[str] = ()
+) -> dict[str, Any]:
     """Rules under which a flow's author may change what a caller could at most."""
     nodes: dict[str, list[dict[str, Any]]] = {}
     for node in flow.nodes.values():
-        named = [name for name, _ in node_params(node, registry) if name in override]
+        named = [name for name, _ in node_params(node, registry, opened) if name in override]
         nodes.setdefault(node.label, []).extend({"name": name, "enabled": True} for name in named)
     given = override.get("vars")
     variables = [{"name": name, "enabled": True} for name in given] if isinstance(given, Mapping) else []
@@ -105,10 +125,11 @@ def everything(flow: Flow, override: Mapping[str, Any], registry: Registry) -> d
 class _Accepting:
     """One request against one flow."""
 
-    def __init__(self, flow: Flow, rules: Rules, registry: Registry) -> None:
+    def __init__(self, flow: Flow, rules: Rules, registry: Registry, opened: Collection[str]) -> None:
         self._flow = flow
         self._rules = rules
         self._registry = registry
+        self._opened = opened
         self._inputs: dict[str, dict[str, Any]] = {}
         self._variables: dict[str, str] = {}
         self._disabled: list[str] = []
@@ -152,7 +173,7 @@ class _Accepting:
         return Overrides(self._inputs, self._variables, tuple(warnings))
 
     def _set(self, node: Node, key: str, value: Any, *, shown: str) -> None:
-        param = dict(node_params(node, self._registry)).get(key)
+        param = dict(node_params(node, self._registry, self._opened)).get(key)
         if param is None:
             self._refused.append(f"{_short(shown)}: {self._why_not(node, key)}")
             return
@@ -169,14 +190,18 @@ class _Accepting:
             return with_state(present, typed(param, state_rows(value)))
         if key != param.name:
             component = self._registry.get(str(node.inputs.get(param.name)))
-            return joined(present, config_value(component.spec if component else None, value))
+            return joined(present, config_value(component.spec if component else None, value, self._opened))
         return joined(present, typed(param, value))
 
     def _why_not(self, node: Node, key: str) -> str:
         node_type = self._registry.get(node.name)
-        if node_type and node_type.spec.param(key):
-            return "what leads to secrets, code, files or other servers can never be overridden"
-        return f"{node.label} has no such input"
+        param = node_type.spec.param(key) if node_type else None
+        if node_type is None or param is None:
+            return f"{node.label} has no such input"
+        if isinstance(node.inputs.get(f"{key}{CONFIG}"), Mapping) or not can_be_opened(param):
+            return "what leads to secrets or files, and the choice of a component, can never be overridden"
+        name = opened_by(node_type.spec, param)
+        return f"it leads to code or other servers; the server's administrator can open {name!r} (OVERRIDABLE_FIELDS)"
 
 
 def _enabled(rows: Any) -> Iterator[str]:

@@ -189,6 +189,8 @@ STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished r
 
 # Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.
 EGRESS_ALLOW = env_list("EGRESS_ALLOW")
+# Inputs that lead to code or other servers, as `<node type>.<input>`, which flows' rules may leave to their callers.
+OVERRIDABLE_FIELDS = frozenset(env_list("OVERRIDABLE_FIELDS"))
 
 LOG_LEVEL = env_text("LOG_LEVEL", "INFO")
 LOGGING = {

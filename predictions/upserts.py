@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
@@ -86,7 +87,9 @@ async def upsert(
         if graph.kind == "AGENTFLOW":
             raise FlowError("No vector node found: agent flows look things up in stores that others fill.")
         given = with_files(graph, list(asked.files), registry)
-        taken = apply_overrides(graph, asked.override, everything(graph, asked.override, registry), registry)
+        opened = settings.OVERRIDABLE_FIELDS
+        rules = everything(graph, asked.override, registry, opened=opened)
+        taken = apply_overrides(graph, asked.override, rules, registry, opened=opened)
         graph = with_overrides(with_overrides(graph, taken), given)
         world = await upsert_world(process, flow.workspace_id, taken.variables, uses_variables=graph.uses_variables)
         counts = await run_upsert(graph, _request(flow), world, registry=registry, stop_node_id=asked.stop_node_id)

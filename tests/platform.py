@@ -86,6 +86,7 @@ class Platform:
             "PORT": "0",
             "MODEL_URL": model.url,
             "EGRESS_ALLOW": "127.0.0.1",  # where the tests' other servers listen
+            "OVERRIDABLE_FIELDS": "customFunctionAgentflow.customFunctionJavascriptFunction",
             **environment,
         }
         self.supervisor: subprocess.Popen[bytes] | None = None

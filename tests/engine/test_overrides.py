@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from engine.flow import Flow, parse_flow
+from engine.override_values import is_protected
 from engine.overrides import Overrides, apply_overrides, with_overrides
 from engine.plan import plan_for
 from engine.registry import load_registry
@@ -181,7 +182,59 @@ def test_what_leads_to_secrets_and_other_servers_stays_whatever_the_rules_say(na
     accepted = apply(classic(), {name: "https://example.com"}, rules(Model=[name]))
 
     assert accepted.inputs == {}
+    assert accepted.warnings[0].startswith(f"overrideConfig: ignored {name}: ")
+
+
+def test_the_administrator_opens_exactly_what_is_named_and_only_where_the_rules_have_it() -> None:
+    flow, asked = classic(), {"basepath": "https://example.com/v1"}
+    opened = {"chatOpenAI.basepath"}
+
+    taken = apply_overrides(flow, asked, rules(Model=["basepath"]), REGISTRY, opened=opened)
+    not_enabled = apply_overrides(flow, asked, rules(Model=["temperature"]), REGISTRY, opened=opened)
+    not_named = apply_overrides(flow, asked, rules(Model=["basepath"]), REGISTRY, opened={"chatAnthropic.basepath"})
+
+    assert taken.inputs == {"chatOpenAI_0": asked}
+    assert (not_enabled.inputs, not_named.inputs) == ({}, {})
+    assert "can open 'chatOpenAI.basepath' (OVERRIDABLE_FIELDS)" in not_named.warnings[0]
+
+
+def test_the_administrator_opens_inputs_of_components_too() -> None:
+    asked = {"agentModelConfig": {"basepath": "https://example.com/v1"}}
+    enabled = rules(Ask=["agentModelConfig"])
+
+    taken = apply_overrides(agentflow(), asked, enabled, REGISTRY, opened={"chatOpenAI.basepath"})
+
+    assert taken.inputs["agentAgentflow_0"]["agentModelConfig"]["basepath"] == "https://example.com/v1"
+    assert apply(agentflow(), asked, enabled).inputs == {}
+
+
+@pytest.mark.parametrize("name", ["baseOptions", "credential", "cache"])
+def test_nobody_opens_what_leads_to_secrets(name: str) -> None:
+    opened = {f"chatOpenAI.{name}"}
+
+    accepted = apply_overrides(classic(), {name: "{}"}, rules(Model=[name]), REGISTRY, opened=opened)
+
+    assert accepted.inputs == {}
     assert "can never be overridden" in accepted.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "name"),
+    [
+        ("github", "githubInstanceApi"),
+        ("github", "repoLink"),
+        ("openApiChain", "yamlLink"),
+        ("searXNG", "apiBase"),
+        ("weaviate", "weaviateScheme"),
+    ],
+)
+def test_addresses_are_protected_under_whatever_name(type_name: str, name: str) -> None:
+    node_type = REGISTRY.get(type_name)
+    assert node_type is not None, f"no type {type_name}"
+    param = node_type.spec.param(name)
+
+    assert param is not None, f"no input {name}"
+    assert is_protected(param)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +243,8 @@ def test_what_leads_to_secrets_and_other_servers_stays_whatever_the_rules_say(na
         ("Model", "temperature", "hot", "a number, got text"),
         ("Model", "temperature", True, "a number, got a boolean"),
         ("Model", "temperature", "nan", "a number, got text"),
+        ("Model", "temperature", float("inf"), "a number, got a number"),
+        ("Model", "temperature", 10**400, "a number, got a number"),
         ("Model", "temperature", [1], "a number, got a list"),
         ("Model", "temperature", {"x": 1}, "a number, got an object"),
         ("Model", "streaming", "maybe", "true or false, got text"),

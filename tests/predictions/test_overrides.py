@@ -77,7 +77,20 @@ def test_a_model_stays_where_it_is_even_if_its_address_is_enabled(
     answer = holder.answer(bot, "Hi", overrideConfig={"basepath": "http://127.0.0.1:1/v1"})
 
     assert answer["text"] == "You said: Hi"
-    assert "can never be overridden" in answer["warnings"][0]
+    assert "can open 'chatOpenAI.basepath' (OVERRIDABLE_FIELDS)" in answer["warnings"][0]
+
+
+def test_what_the_administrator_has_opened_is_the_flows_to_enable(holder: Caller, new_flow: NewFlow) -> None:
+    name = "customFunctionJavascriptFunction"
+    function = drawing.step("customFunctionAgentflow_0", "Function", {name: "return 'one'"})
+    drawn = drawing.flow([drawing.start(), function], drawing.path("startAgentflow_0", "customFunctionAgentflow_0"))
+    enabled, closed = new_flow(drawn, apiConfig=enabling(Function=(name,))), new_flow(drawn)
+
+    changed = holder.answer(enabled, "Hi", overrideConfig={name: "return 'two'"})
+    same = holder.answer(closed, "Hi", overrideConfig={name: "return 'two'"})
+
+    assert (changed["text"], same["text"]) == ("two", "one")
+    assert same["warnings"] == [f"overrideConfig: not enabled for this flow, ignored: {name}"]
 
 
 def test_fields_of_a_multipart_body_pass_the_same_check(holder: Caller, bot: str, model: ScriptedModel) -> None:
