@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from yarl import URL
@@ -53,6 +54,9 @@ CHAT = NodeSpec(
     credentials=("anthropicApi",),
     role="component",
     extra=Extra("anthropic", "langchain_anthropic"),
+)
+LLAMA_INDEX = replace(
+    CHAT, name="chatAnthropic_LlamaIndex", version=3, base_classes=("ChatAnthropic", "BaseChatModel_LlamaIndex")
 )
 
 
@@ -121,4 +125,4 @@ def _adapted(ctx: NodeContext, inputs: Inputs, model: BaseChatModel, *, host: st
     )
 
 
-NODES = (NodeType(CHAT, cached(run_chat)),)
+NODES = tuple(NodeType(spec, cached(run_chat)) for spec in (CHAT, LLAMA_INDEX))

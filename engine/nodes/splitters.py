@@ -140,6 +140,10 @@ class LangChainSplitter:
             raise NodeError("Text cannot be split on this server: pip install 'forjinn[retrieval]'") from exc
         except ImportError as exc:
             raise NodeError("Tokens cannot be counted on this server: pip install 'forjinn[tokens]'") from exc
+        except RecursionError as exc:
+            raise NodeInputError(
+                "A document is nested too deeply to be made Markdown of: use another splitter."
+            ) from exc
         except OSError as exc:
             raise NodeError("The vocabulary of these tokens cannot be had: it is read over the network.") from exc
 

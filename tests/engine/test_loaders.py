@@ -152,6 +152,13 @@ async def test_a_splitter_that_makes_no_sense_is_refused(
         await RUNS[name](nodes.context(), inputs)
 
 
+async def test_html_without_end_is_refused(nodes: NodeWorld) -> None:
+    splitter = (await RUNS["htmlToMarkdownTextSplitter"](nodes.context(), {})).value
+
+    with pytest.raises(NodeInputError, match="nested too deeply"):
+        splitter.cut("<div>" * 10_000 + "Snow.")
+
+
 async def test_a_package_that_is_not_installed_is_named(nodes: NodeWorld) -> None:
     splitter = (await RUNS["tokenTextSplitter"](nodes.context(), {})).value
 
