@@ -35,6 +35,19 @@ async def test_a_join_below_a_fan_out_of_one_branch_runs_once_and_last(board: Bo
     assert skipped(events) == ["no"]
 
 
+@pytest.mark.parametrize(("taken", "side"), [("true", "left"), ("false", "right")])
+async def test_one_side_is_enough_for_a_diamond_below_a_decision(board: Board, taken: str, side: str) -> None:
+    board.takes["check"] = taken
+
+    events = await board.run("""
+        start -> check
+        check[true] -> left -> join
+        check[false] -> right -> join
+    """)
+
+    assert ran(events) == ["start", "check", side, "join"]
+
+
 async def test_all_edges_of_a_handle_that_is_not_taken_are_dead(board: Board) -> None:
     board.takes["check"] = "false"
 

@@ -31,6 +31,18 @@ async def test_the_target_of_a_loop_keeps_the_nodes_from_which_it_was_reached_fi
     assert entry_of(events, "body")["previousNodeIds"] == ["start"]
 
 
+async def test_a_loop_goes_back_to_a_join_without_its_other_sources(board: Board) -> None:
+    board.does["loop"] = loops("join", times=1)
+
+    events = await board.run("""
+        start -> left -> join
+        start -> right -> join
+        join -> loop
+    """)
+
+    assert ran(events) == ["start", "left", "right", "join", "loop", "join", "loop"]
+
+
 async def test_a_join_inside_a_loop_waits_anew_in_each_round(board: Board) -> None:
     board.does["loop"] = loops("top", times=1)
 
