@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 import yaml
 
 from engine.errors import NodeInputError
+from engine.tools import path_part
 
 METHODS = ("get", "post", "put", "patch", "delete")
 MOST_BYTES = 2 * 1024 * 1024  # of a document
@@ -35,9 +35,7 @@ class Operation:
         """The path with its parameters in place. Raises NodeInputError if one is missing."""
         path = self.path
         for name, value in given.items():
-            if str(value) in (".", ".."):
-                raise NodeInputError(f"{self.name} takes no {value!r} as {name!r}: it would call another path.")
-            path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+            path = path.replace(f"{{{name}}}", path_part(self.name, name, value))
         if "{" in path:
             raise NodeInputError(f"{self.name} needs {path[path.index('{') + 1 : path.find('}')]!r}.")
         return path

@@ -6,6 +6,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
+
+import orjson
 
 from engine.errors import NodeInputError
 from engine.providers.base import ToolSpec
@@ -39,6 +42,21 @@ def text_tool(
 
     parameters = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
     return FunctionTool(ToolSpec(tool_name(name), description, parameters), call, return_direct)
+
+
+def url_text(value: Any) -> str:
+    """An argument of a model's as URLs hold it: lists by commas, what else is no text as JSON."""
+    if isinstance(value, list):
+        return ",".join(map(url_text, value))
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def path_part(tool: str, name: str, value: Any) -> str:
+    """The same as one step of a path. Raises NodeInputError for a step that leads somewhere else."""
+    text = url_text(value)
+    if text in ("", ".", ".."):
+        raise NodeInputError(f"{tool} takes no {text!r} as {name!r}: it would call another path.")
+    return quote(text, safe="")
 
 
 def tool_name(label: str) -> str:

@@ -16,7 +16,7 @@ from engine.nodes import values
 from engine.openapi import BODY, PLACES, Operation, read_api
 from engine.providers.base import Tool, ToolSpec
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
-from engine.tools import FunctionTool
+from engine.tools import FunctionTool, url_text
 
 MAX_OUTPUT = 20_000  # characters of an answer that a model is shown
 # What the editor fills in. It sends the request and returns the answer's JSON, which is what happens here anyway.
@@ -70,8 +70,8 @@ class Call:
         answer = await self.http.request(
             self.operation.method,
             f"{self.url}{self.operation.filled(path)}",
-            headers={**self.headers, **{name: str(value) for name, value in header.items()}},
-            params={name: str(value) for name, value in query.items()},
+            headers={**self.headers, **{name: url_text(value) for name, value in header.items()}},
+            params={name: url_text(value) for name, value in query.items()},
             json=body if self.operation.method != "GET" else None,
         )
         text = answer.text[:MAX_OUTPUT]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from engine.context import NodeContext
 from engine.errors import NodeError, NodeInputError
@@ -13,10 +13,11 @@ from engine.http import HttpClient
 from engine.nodes import values
 from engine.providers.base import ToolSpec
 from engine.spec import Inputs, NodeResult, NodeRun, NodeSpec, NodeType, Param
-from engine.tools import FunctionTool, tool_name
+from engine.tools import FunctionTool, path_part, tool_name, url_text
 
 MAX_OUTPUT = 2000  # characters of an answer that a model is shown
 PLACES = ("path", "query", "body")
+QUERY = "queryParams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,13 @@ class Method:
     @property
     def spec(self) -> NodeSpec:
         body = Param(self.body_name, "json", "Body", optional=True, variables=True, help="Sent with every call.")
-        schema_label = "Body Schema" if self.has_body else "Query Params Schema"
+        schema = Param(
+            self.schema_name,
+            "code",
+            "Body Schema" if self.has_body else "Query Params Schema",
+            optional=True,
+            help='What the model fills in: {"id": {"type": "string", "in": "path", "required": true}}.',
+        )
         return NodeSpec(
             name=self.prefix,
             label=f"Requests {self.label}",
@@ -54,57 +61,37 @@ class Method:
             category="Tools",
             base_classes=(f"Requests{self.label}", "Tool", "StructuredTool", "Runnable"),
             help=f"Lets a model send {self.verb} requests.",
-            params=(
-                Param(
-                    f"{self.prefix}Url",
-                    "string",
-                    "URL",
-                    optional=True,
-                    variables=True,
-                    help="What is called, such as https://example.org/items/:id; empty: the model says.",
-                ),
-                Param(
-                    f"{self.prefix}Name",
-                    "string",
-                    "Name",
-                    default=f"requests_{self.verb.lower()}",
-                    optional=True,
-                    help="Its name for the model.",
-                ),
-                Param(
-                    f"{self.prefix}Description",
-                    "string",
-                    "Description",
-                    default=self.use,
-                    optional=True,
-                    help="When the model is to use it.",
-                ),
-                Param(
-                    f"{self.prefix}Headers",
-                    "string",
-                    "Headers",
-                    optional=True,
-                    variables=True,
-                    help="A JSON object, sent with every call.",
-                ),
-                *((body,) if self.has_body else ()),
-                Param(
-                    self.schema_name,
-                    "code",
-                    schema_label,
-                    optional=True,
-                    help='What the model fills in: {"id": {"type": "string", "in": "path", "required": true}}.',
-                ),
-                Param(
-                    f"{self.prefix}MaxOutputLength",
-                    "number",
-                    "Max Output Length",
-                    default=MAX_OUTPUT,
-                    optional=True,
-                    help="Characters of an answer that the model is shown.",
-                ),
-            ),
+            params=(*self._described(), *((body,) if self.has_body else ()), schema, self._limit()),
             role="component",
+        )
+
+    def _described(self) -> tuple[Param, ...]:
+        """What is called, how the model knows it, and what goes along."""
+        url = "What is called, such as https://example.org/items/:id; empty: the model says."
+        headers = "A JSON object, sent with every call."
+        name = f"requests_{self.verb.lower()}"
+        return (
+            Param(f"{self.prefix}Url", "string", "URL", optional=True, variables=True, help=url),
+            Param(f"{self.prefix}Name", "string", "Name", default=name, optional=True, help="Its name for the model."),
+            Param(
+                f"{self.prefix}Description",
+                "string",
+                "Description",
+                default=self.use,
+                optional=True,
+                help="When the model is to use it.",
+            ),
+            Param(f"{self.prefix}Headers", "string", "Headers", optional=True, variables=True, help=headers),
+        )
+
+    def _limit(self) -> Param:
+        return Param(
+            f"{self.prefix}MaxOutputLength",
+            "number",
+            "Max Output Length",
+            default=MAX_OUTPUT,
+            optional=True,
+            help="Characters of an answer that the model is shown.",
         )
 
 
@@ -139,32 +126,55 @@ class Endpoint:
         if not self.url:
             properties["url"] = {"type": "string", "description": "The URL to call."}
             required.append("url")
-        if self.method.has_body and not self.fields:
-            properties["body"] = {"type": "object", "description": "The JSON body."}
+        if not self.fields:
+            name, description = (
+                ("body", "The JSON body.") if self.method.has_body else (QUERY, "What the URL asks for.")
+            )
+            properties[name] = {"type": "object", "description": description}
         return {"type": "object", "properties": properties, "required": required}
 
     async def call(self, arguments: Mapping[str, Any]) -> str:
         """The answer's text. Raises NodeError for a status that is no success, or if no answer comes."""
-        sent: dict[str, dict[str, Any]] = {place: {} for place in PLACES}
-        for name, row in self.fields.items():
-            if arguments.get(name) is not None:
-                sent[self._place(row)][name] = arguments[name]
-        given = arguments.get("body") if not self.fields else None
-        body = {**self.body, **(given if isinstance(given, Mapping) else {}), **sent["body"]}
+        sent = self._sent(arguments)
         answer = await self.http.request(
             self.method.verb,
-            _filled(self.url or str(arguments.get("url") or ""), sent["path"]),
+            self._filled(self.url or str(arguments.get("url") or ""), sent["path"]),
             headers=self.headers,
-            params={name: str(value) for name, value in sent["query"].items()},
-            json=body if self.method.has_body else None,
+            params={name: url_text(value) for name, value in sent["query"].items()},
+            json={**self.body, **sent["body"]} if self.method.has_body else None,
         )
         text = answer.text[: self.max_output]
         if answer.status >= 400:
             raise NodeError(f"The server answered {answer.status}: {text}")
         return text or f"The server answered {answer.status} without a text."
 
-    def _place(self, row: Mapping[str, Any]) -> str:
-        return str(row.get("in") or ("body" if self.method.has_body else "query"))
+    def _sent(self, arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The arguments by where they go; models write null for what they do not fill in."""
+        sent: dict[str, dict[str, Any]] = {place: {} for place in PLACES}
+        usual = "body" if self.method.has_body else "query"
+        if not self.fields:
+            given = arguments.get("body" if self.method.has_body else QUERY)
+            sent[usual] = dict(given) if isinstance(given, Mapping) else {}
+            if not self.method.has_body:
+                sent[usual] = {name: value for name, value in sent[usual].items() if value is not None}
+        for name, row in self.fields.items():
+            place = str(row.get("in") or usual)
+            if arguments.get(name) is not None:
+                sent[place][name] = arguments[name]
+            elif place == "path":
+                raise NodeInputError(f"The call needs {name!r}: it is a part of the path.")
+        return sent
+
+    def _filled(self, url: str, parts: Mapping[str, Any]) -> str:
+        """The URL with its `:name` or `{name}` filled in; parts that it has no place for come at the path's end."""
+        known = {name: path_part("The call", name, value) for name, value in parts.items()}
+        filled, rest = url, []
+        for name, part in known.items():
+            # Whole names alone: `:id` is no part of `:idOfItem`. What is filled in is quoted, so it holds no place.
+            filled, count = re.subn(rf"\{{{re.escape(name)}\}}|:{re.escape(name)}(?!\w)", part, filled)
+            rest += [] if count else [part]
+        path, mark, query = filled.partition("?")
+        return "/".join([path.rstrip("/"), *rest] if rest else [path]) + mark + query
 
 
 def run_method(method: Method) -> NodeRun:
@@ -176,17 +186,26 @@ def run_method(method: Method) -> NodeRun:
         endpoint = Endpoint(
             http=ctx.world.http,
             method=method,
-            url=values.text(inputs, f"{prefix}Url", values.text(inputs, "url")).strip(),
-            headers={name: str(value) for name, value in values.mapping(inputs, f"{prefix}Headers").items()},
-            body=values.mapping(inputs, method.body_name),
+            url=_text(inputs, f"{prefix}Url", "url").strip(),
+            headers={name: str(value) for name, value in _mapping(inputs, f"{prefix}Headers", "headers").items()},
+            body=_mapping(inputs, method.body_name, "body"),
             fields=_fields(inputs, method.schema_name),
             max_output=values.integer(inputs, f"{prefix}MaxOutputLength") or MAX_OUTPUT,
         )
-        name = tool_name(values.text(inputs, f"{prefix}Name", f"requests_{method.verb.lower()}"))
-        description = values.text(inputs, f"{prefix}Description", method.use)
+        name = tool_name(_text(inputs, f"{prefix}Name", "name") or f"requests_{method.verb.lower()}")
+        description = _text(inputs, f"{prefix}Description", "description") or method.use
         return NodeResult(value=FunctionTool(ToolSpec(name, description, endpoint.parameters), endpoint.call))
 
     return run
+
+
+def _text(inputs: Inputs, name: str, first_name: str) -> str:
+    """`first_name` is what the first version of the node called it."""
+    return values.text(inputs, name) or values.text(inputs, first_name)
+
+
+def _mapping(inputs: Inputs, name: str, first_name: str) -> dict[str, Any]:
+    return values.mapping(inputs, name) or values.mapping(inputs, first_name)
 
 
 def _fields(inputs: Inputs, name: str) -> dict[str, Mapping[str, Any]]:
@@ -197,15 +216,6 @@ def _fields(inputs: Inputs, name: str) -> dict[str, Mapping[str, Any]]:
                 f"{name}: {field_name!r} must be described as {{'type': …, 'in': one of {', '.join(PLACES)}}}."
             )
     return fields
-
-
-def _filled(url: str, parts: Mapping[str, Any]) -> str:
-    """The URL with its `:name` or `{name}` filled in; parts that it has no place for come at its end."""
-    for name, value in parts.items():
-        part = quote(str(value), safe="")
-        place = next((place for place in (f"{{{name}}}", f":{name}") if place in url), None)
-        url = url.replace(place, part) if place else f"{url.rstrip('/')}/{part}"
-    return url
 
 
 NODES = tuple(NodeType(method.spec, run_method(method)) for method in METHODS)

@@ -42,6 +42,74 @@ async def test_a_path_has_places_for_its_parts(nodes: NodeWorld, place: str) -> 
     assert (server.received[0].method, server.received[0].path) == ("DELETE", "/items/7/now")
 
 
+async def test_a_path_is_filled_in_by_whole_names(nodes: NodeWorld) -> None:
+    schema = {"id": {"in": "path"}, "idOfPart": {"in": "path"}, "more": {"in": "path"}}
+    async with web_server() as server:
+        url = f"{server.url}/items/:id/:idOfPart?page=1"
+        inputs = {"requestsGetUrl": url, "requestsGetQueryParamsSchema": schema}
+        tool = (await run_method(GET)(nodes.context(), inputs)).value
+
+        await tool.call({"id": "a:idOfPart", "idOfPart": "b", "more": True})
+
+    (received,) = server.received
+    assert (received.path, received.query) == ("/items/a:idOfPart/b/true", {"page": "1"})
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({}, "needs 'id'"), ({"id": ""}, "takes no '' as 'id'"), ({"id": ".."}, "takes no '..' as 'id'")],
+)
+async def test_a_call_whose_path_would_be_another_is_refused(
+    nodes: NodeWorld, given: dict[str, str], told: str
+) -> None:
+    async with web_server() as server:
+        inputs = {"requestsDeleteUrl": f"{server.url}/items/:id", "requestsDeleteQueryParamsSchema": ITEM}
+        tool = (await run_method(DELETE)(nodes.context(), inputs)).value
+
+        with pytest.raises(NodeInputError, match=told):
+            await tool.call(given)
+
+    assert server.received == []
+
+
+async def test_what_is_no_text_stands_in_a_query_as_apis_expect_it(nodes: NodeWorld) -> None:
+    schema = {"open": {"type": "boolean"}, "tags": {"type": "array"}, "box": {"type": "object"}}
+    async with web_server() as server:
+        inputs = {"requestsGetUrl": server.url, "requestsGetQueryParamsSchema": schema}
+        tool = (await run_method(GET)(nodes.context(), inputs)).value
+
+        await tool.call({"open": True, "tags": ["a", 1], "box": {"x": None}})
+
+    assert server.received[0].query == {"open": "true", "tags": "a,1", "box": '{"x":null}'}
+
+
+async def test_without_a_schema_the_model_gives_the_query(nodes: NodeWorld) -> None:
+    async with web_server() as server:
+        tool = (await run_method(GET)(nodes.context(), {"requestsGetUrl": f"{server.url}/x?a=1"})).value
+
+        await tool.call({"queryParams": {"q": "rain", "empty": None}})
+
+    assert "queryParams" in tool.spec.parameters["properties"]
+    assert server.received[0].query == {"a": "1", "q": "rain"}
+
+
+async def test_flows_of_the_first_version_have_shorter_names(nodes: NodeWorld) -> None:
+    async with web_server() as server:
+        inputs = {
+            "url": f"{server.url}/old",
+            "description": "Makes things.",
+            "headers": '{"X-Key": "k"}',
+            "body": '{"kind": "old"}',
+        }
+        tool = (await run_method(POST)(nodes.context(), inputs)).value
+
+        await tool.call({"body": {"name": "new"}})
+
+    (received,) = server.received
+    assert (received.path, received.headers["x-key"], received.body) == ("/old", "k", {"kind": "old", "name": "new"})
+    assert tool.spec.description == "Makes things."
+
+
 async def test_a_post_sends_what_the_author_and_the_model_say(nodes: NodeWorld) -> None:
     async with web_server() as server:
         inputs = {
