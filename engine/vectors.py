@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import operator
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from engine.providers.base import Document, Embedder, Found, Row, VectorIndex
 
 MOST_ROWS = 5000  # of an index in memory; to search more would keep the processor from everybody else
 MOST_INDEXES = 64  # of a process
+MOST_BYTES = 512 * 1024 * 1024  # of a process's indexes together
 LONGEST_S = 3600.0  # then what they were read from is read again
 
 
@@ -65,6 +67,11 @@ class MemoryIndex:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def size_bytes(self) -> int:
+        """What its vectors and texts take up, about."""
+        return sum(8 * len(row.vector) + len(row.document.text) for row in self._rows.values())
+
     async def upsert(self, rows: Sequence[Row]) -> None:
         """See `VectorIndex.upsert`. Raises NodeError when it would hold more than MOST_ROWS."""
         added = {row.id: replace(row, vector=_unit(row.vector)) for row in rows}
@@ -103,7 +110,10 @@ class Shelf:
     def find(self, key: str, *, now: float) -> MemoryIndex | None:
         """None if it is not there, or is older than LONGEST_S. `now` is monotonic time."""
         index, since = self._indexes.get(key, (None, 0.0))
-        if index is None or now - since > LONGEST_S:
+        if index is None:
+            return None
+        if now - since > LONGEST_S:
+            del self._indexes[key]
             return None
         self._indexes.move_to_end(key)
         return index
@@ -111,8 +121,10 @@ class Shelf:
     def put(self, key: str, index: MemoryIndex, *, now: float) -> None:
         self._indexes[key] = (index, now)
         self._indexes.move_to_end(key)
-        if len(self._indexes) > MOST_INDEXES:
-            self._indexes.popitem(last=False)
+        size = sum(kept.size_bytes for kept, _ in self._indexes.values())
+        while len(self._indexes) > MOST_INDEXES or (size > MOST_BYTES and len(self._indexes) > 1):
+            _, (gone, _) = self._indexes.popitem(last=False)
+            size -= gone.size_bytes
 
 
 Wanted = Mapping[str, Sequence[Any]]
@@ -177,7 +189,8 @@ def _nearest(rows: Iterable[Row], vector: Sequence[float], top_k: int) -> list[t
 
 def _unit(vector: Sequence[float]) -> Sequence[float]:
     length = math.sqrt(_dot(vector, vector))
-    return [x / length for x in vector] if length else vector
+    # An array takes a quarter of a list's memory, and indexes hold thousands of them.
+    return array("d", [x / length for x in vector]) if length else vector
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:

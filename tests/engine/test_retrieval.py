@@ -12,7 +12,7 @@ from engine.errors import NodeError, NodeInputError
 from engine.memories import Memory
 from engine.nodes import engines, retrieval_chains, retrievers
 from engine.nodes.vector_stores import run_memory
-from engine.providers.base import Completion, Document, Found, Message, Sourced, ToolCall
+from engine.providers.base import Completion, Document, Found, Message, Row, Sourced, ToolCall
 from engine.providers.fake import FakeChatModel, FakeEmbedder
 from engine.records import Cleanup, RecordManager, write
 from engine.retrieval import FusedRetriever, LikenessFilter, Search, StoreRetriever, ThresholdRetriever
@@ -95,6 +95,17 @@ def test_the_longest_unused_index_goes_first(monkeypatch: pytest.MonkeyPatch) ->
     shelf.put("c", index, now=1)
 
     assert [shelf.find(key, now=1) is not None for key in "abc"] == [True, False, True]
+
+
+async def test_indexes_that_take_up_too_much_together_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "MOST_BYTES", 100)
+    shelf = Shelf()
+    for key in "abc":
+        index = MemoryIndex()
+        await index.upsert([Row("1", (1.0, 2.0), Document("x" * 30))])
+        shelf.put(key, index, now=0)
+
+    assert [key for key in "abc" if shelf.find(key, now=1)] == ["b", "c"]
 
 
 async def test_a_store_in_memory_reads_its_documents_once_an_hour(nodes: NodeWorld) -> None:
