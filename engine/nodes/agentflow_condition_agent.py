@@ -95,8 +95,9 @@ async def run_condition_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         if model is None:
             raise NodeInputError(f"{inputs['conditionAgentModel']!r} is no chat model: choose one.")
         rows = values.items(inputs, "conditionAgentScenarios")
-        scenarios = [scenario for row in rows if (scenario := str(row.get("scenario") or "").strip())]
-        if not scenarios:
+        # A row that is still empty keeps its place: the ways out are numbered by rows.
+        scenarios = [str(row.get("scenario") or "").strip() for row in rows]
+        if not any(scenarios):
             raise NodeInputError("Scenarios are required")
         return await _choose(ctx, inputs, model, scenarios)
 
@@ -127,7 +128,7 @@ async def _messages(
     system = values.text(inputs, "conditionAgentSystemPrompt") if overrides else ""
     task: dict[str, Any] = {
         "input": values.text(inputs, "conditionAgentInput", ctx.request.question),
-        "scenarios": list(scenarios),
+        "scenarios": list(filter(None, scenarios)),
         "instruction": values.text(inputs, "conditionAgentInstructions"),
     }
     told = [Message("system", system or SYSTEM)]
@@ -175,7 +176,7 @@ def match(named: str, scenarios: Sequence[str]) -> int:
     if said:
         for fits in ways:
             for index, scenario in enumerate(scenarios):
-                if fits(scenario.lower()):
+                if scenario and fits(scenario.lower()):
                     return index
     return len(scenarios) - 1
 

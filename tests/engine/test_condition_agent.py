@@ -48,6 +48,21 @@ async def test_only_its_way_is_gone(board: Board) -> None:
     assert ran(events) == ["start", "choose", "chat"]
 
 
+async def test_an_empty_row_keeps_its_way_and_is_never_taken_for_a_match(nodes: NodeWorld) -> None:
+    model = script(nodes, '{"output": "Chatting"}')
+    rows = [SCENARIOS[0], {"scenario": " "}, SCENARIOS[2], SCENARIOS[1]]
+
+    result = await run_condition_agent(nodes.context("Hello"), inputs(conditionAgentScenarios=rows))
+
+    assert result.taken == frozenset({2})
+    assert [row["isFulfilled"] for row in result.output["conditions"]] == [False, False, True, False]
+    assert orjson.loads(model.calls[0].messages[-1].content)["scenarios"] == [
+        "User wants a refund",
+        "Chatting",
+        "User looks for an item",
+    ]
+
+
 @pytest.mark.parametrize(
     ("named", "index"),
     [
