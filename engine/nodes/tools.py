@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from engine.answering import Answerer
 from engine.arithmetic import calculate
 from engine.context import NodeContext
 from engine.errors import NodeInputError
@@ -80,11 +81,16 @@ async def run_date_time(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 async def run_chain_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """A tool that puts its input to a chain. Raises NodeInputError for a chain that can only end a flow."""
     chain = inputs.get("baseChain")
-    if not isinstance(chain, Chain):
-        raise NodeInputError("A Chain Tool needs an LLM Chain, whose output is the chain itself: connect one to it.")
+    if not isinstance(chain, Chain | Answerer):
+        raise NodeInputError(
+            "A Chain Tool needs a chain that it can put questions to: an LLM Chain, whose output is the chain itself, or "
+            "one that answers from documents."
+        )
 
     async def put(question: str) -> str:
-        return (await chain.model.complete(chain.prompt.fill(question))).text
+        if isinstance(chain, Chain):
+            return (await chain.model.complete(chain.prompt.fill(question))).text
+        return (await chain.answer(question)).text
 
     name = tool_name(values.text(inputs, "name", "chain"))
     description = values.text(inputs, "description")

@@ -6,10 +6,13 @@ import pytest
 from engine.arithmetic import calculate
 from engine.errors import NodeInputError
 from engine.nodes.chains import Chain
+from engine.nodes.retrieval_chains import run_vector_db
 from engine.nodes.tools import run_calculator, run_chain_tool, run_date_time
 from engine.prompts import Prompt
-from engine.providers.fake import FakeChatModel
+from engine.providers.base import Document
+from engine.providers.fake import FakeChatModel, FakeEmbedder
 from engine.tools import tool_name
+from engine.vectors import EmbeddedStore, MemoryIndex
 from tests.engine.node_world import NodeWorld
 
 
@@ -99,8 +102,22 @@ async def test_a_chain_answers_as_a_tool(nodes: NodeWorld) -> None:
     assert await tool.call({"input": "rain"}) == "You said: A poem about rain"
 
 
+async def test_a_chain_answers_from_documents_as_a_tool(nodes: NodeWorld) -> None:
+    store = EmbeddedStore(MemoryIndex(), FakeEmbedder())
+    await store.add([Document("Snow is white.")])
+    model = FakeChatModel(["White."])
+    ctx = nodes.context(is_last=False)
+    chain = (await run_vector_db(ctx, {"model": model, "vectorStore": store})).value
+
+    tool = (await run_chain_tool(ctx, {"name": "colours", "baseChain": chain})).value
+
+    assert await tool.call({"input": "What is white?"}) == "White."
+    assert "Snow is white." in model.calls[0].messages[0].content
+    assert model.calls[0].messages[-1].content == "What is white?"
+
+
 async def test_a_chain_that_can_only_end_a_flow_is_no_tool(nodes: NodeWorld) -> None:
-    with pytest.raises(NodeInputError, match="needs an LLM Chain"):
+    with pytest.raises(NodeInputError, match="needs a chain that it can put questions to"):
         await run_chain_tool(nodes.context(), {"name": "x", "baseChain": "an answer"})
 
 
