@@ -18,6 +18,7 @@ WORDS = {
     "needs_extra": "needs extra",
     "needs_credential": "needs credential",
     "needs_value": "needs value",
+    "doubtful": "doubtful",
 }
 
 

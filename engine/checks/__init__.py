@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.checks.code import code_problems
 from engine.checks.nodes import node_problems
 from engine.checks.problem import Problem
 from engine.checks.references import reference_problems
@@ -48,6 +49,7 @@ def check_flow(
     found = [
         *(wiring or _graph_problems(flow_data)),
         *node_problems(drawing, registry),
+        *code_problems(drawing, registry),
         *tool_problems(drawing, tools),
         *store_problems(drawing, stores),
         *start_problems(drawing),

@@ -70,6 +70,13 @@ def node_problems(drawing: Drawing, registry: Registry) -> Iterator[Problem]:
             yield from _check(Place(node, name, config, chosen, field), registry)
 
 
+def places_of(drawing: Drawing) -> Iterator[Place]:
+    """Every node, each followed by the components that it configures: for checks that look at inputs alone."""
+    for node in drawing.nodes.values():
+        yield Place(node, node.name, node.inputs, "")
+        yield from (Place(node, name, config, "", path) for path, name, config in configured(node.inputs))
+
+
 def configured(inputs: Any, field: str = "") -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """The components that a v2 node configures: the param that chooses one, its name, its own inputs."""
     if isinstance(inputs, Mapping):
@@ -191,6 +198,7 @@ def _choices(place: Place, params: tuple[Param, ...], inputs: Mapping[str, Any],
                     field=field,
                     severity="warning",
                     code="doubtful",
+                    subject=value,
                 )
         if param.fields and isinstance(held, list):
             for index, row in enumerate(held):

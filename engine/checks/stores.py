@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from engine.checks.nodes import Place, configured
+from engine.checks.nodes import Place, places_of
 from engine.checks.problem import Problem
 from engine.document_stores import shown, store_id
 from engine.flow import Drawing
@@ -23,13 +23,10 @@ def store_problems(drawing: Drawing, stores: Mapping[str, bool]) -> Iterator[Pro
 
     `stores`: the ids of those of the workspace, and whether something has been upserted to them.
     """
-    for node in drawing.nodes.values():
-        places = [Place(node, node.name, node.inputs, "")]
-        places += [Place(node, name, config, "", path) for path, name, config in configured(node.inputs)]
-        for place in places:
-            for field, reference in _references(place):
-                if not stores.get(store_id(reference)):
-                    yield _problem(place, field, reference, is_there=store_id(reference) in stores)
+    for place in places_of(drawing):
+        for field, reference in _references(place):
+            if not stores.get(store_id(reference)):
+                yield _problem(place, field, reference, is_there=store_id(reference) in stores)
 
 
 def _problem(place: Place, field: str, reference: str, *, is_there: bool) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from engine.checks.nodes import Place, configured
+from engine.checks.nodes import places_of
 from engine.checks.problem import Problem
 from engine.flow import Drawing
 
@@ -15,19 +15,16 @@ SELECTED = "selectedTool"
 
 def tool_problems(drawing: Drawing, tools: Collection[str]) -> Iterator[Problem]:
     """A warning for each tool that a node names and `tools` lacks: it stayed where the flow comes from."""
-    for node in drawing.nodes.values():
-        places = [Place(node, node.name, node.inputs, "")]
-        places += [Place(node, name, config, "", path) for path, name, config in configured(node.inputs)]
-        for place in places:
-            if place.name == TOOL and (wanted := _wanted(place.inputs)) and wanted not in tools:
-                yield place.problem(
-                    f"the tool {wanted!r} is not in this workspace; an exported flow carries only its id",
-                    "import the tool, choose another one, or put its function into 'customToolFunc'",
-                    field=SELECTED,
-                    severity="warning",
-                    code="needs_value",
-                    subject=SELECTED,
-                )
+    for place in places_of(drawing):
+        if place.name == TOOL and (wanted := _wanted(place.inputs)) and wanted not in tools:
+            yield place.problem(
+                f"the tool {wanted!r} is not in this workspace; an exported flow carries only its id",
+                "import the tool, choose another one, or put its function into 'customToolFunc'",
+                field=SELECTED,
+                severity="warning",
+                code="needs_value",
+                subject=SELECTED,
+            )
 
 
 def _wanted(inputs: Mapping[str, Any]) -> str:

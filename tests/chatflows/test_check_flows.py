@@ -65,6 +65,17 @@ def test_a_credential_that_has_to_be_connected_is_told_and_does_not_fail() -> No
     assert (out.split("  ")[-1].strip(), code) == ("needs credential: openAIApi", 0)
 
 
+def test_what_is_doubtful_is_told_and_does_not_fail(tmp_path: Path) -> None:
+    name = "customFunctionJavascriptFunction"
+    start = {"id": "startAgentflow_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}
+    function = {"id": "function_0", "name": "customFunctionAgentflow", "inputs": {name: "require('pg'); return 1"}}
+    edges = [{"source": "startAgentflow_0", "target": "function_0"}]
+
+    out, code = check(write(tmp_path, "function.json", graph_text(start, function, edges=edges)))
+
+    assert (out.split("  ")[-1].strip(), code) == ("doubtful: pg", 0)
+
+
 def test_missing_types_fail_with_all_of_their_names(tmp_path: Path) -> None:
     text = chain(name="chatMoonbeam", credential="c").replace('"bufferMemory"', '"lunarMemory"')
 

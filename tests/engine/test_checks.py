@@ -113,6 +113,27 @@ def test_published_templates_lack_nothing_but_their_credentials(name: str) -> No
     }
 
 
+def test_a_module_that_the_sandbox_lacks_is_told_with_its_node_and_a_way_out() -> None:
+    problems = check_flow((TEMPLATES / "SQL Agent.json").read_bytes(), load_registry())
+
+    told = [problem for problem in problems if problem.subject == "typeorm"]
+    assert {(problem.severity, problem.code) for problem in told} == {("warning", "doubtful")}
+    assert all(f"({problem.node_id})" in problem.message for problem in told)
+    assert all("requires 'typeorm'" in problem.message and "axios" in problem.fix for problem in told)
+
+
+def test_functions_of_a_nodes_tools_are_looked_at_too_and_modules_that_are_there_are_not_told() -> None:
+    code = "const fetch = require('node-fetch'), u = require('node:url'); /* */ require( `node:fs` ); required('x')"
+    config = {"customToolFunc": code, "customToolName": "t", "customToolDesc": "d"}
+    rows = [{"agentSelectedTool": "customTool", "agentSelectedToolConfig": config}]
+    agent = node("agentAgentflow_0", agentTools=rows)
+
+    drawn = orjson.dumps({"nodes": [start(), agent], "edges": [edge("startAgentflow_0", "agentAgentflow_0")]})
+    problem = only([problem for problem in check_flow(drawn, load_registry()) if problem.code == "doubtful"])
+
+    assert (problem.subject, problem.field) == ("node:fs", "agentTools[0].agentSelectedTool.customToolFunc")
+
+
 def test_a_flow_in_order_has_no_problems() -> None:
     assert check(start(), box()) == []
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import NodeError
+from engine.sandbox import MODULES
 from tests.engine.javascript import JavaScript
 from tests.engine.web_server import web_server
 
@@ -205,3 +206,11 @@ async def test_what_is_no_json_becomes_json(javascript: JavaScript) -> None:
     value = await javascript.run("return { date: new Date(0), not: undefined, nan: NaN, set: new Set([1]), f() {} }")
 
     assert json.loads(json.dumps(value)) == {"date": "1970-01-01T00:00:00.000Z", "nan": None, "set": {}}
+
+
+async def test_what_the_sandbox_has_is_what_the_checks_of_flows_know(javascript: JavaScript) -> None:
+    for module in MODULES:
+        assert await javascript.run(f"return typeof require('{module}')") in ("object", "function")
+
+    with pytest.raises(NodeError, match=f"has {', '.join(MODULES)}$"):
+        await javascript.run("require('typeorm')")
