@@ -83,8 +83,8 @@ async def run_chain_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     chain = inputs.get("baseChain")
     if not isinstance(chain, Chain | Answerer):
         raise NodeInputError(
-            "A Chain Tool needs a chain that it can put questions to: an LLM Chain, whose output is the chain itself, or "
-            "one that answers from documents."
+            "A Chain Tool needs a chain that it can put questions to: an LLM Chain, whose output is the chain itself, "
+            "or one that answers from documents."
         )
 
     async def put(question: str) -> str:
