@@ -61,6 +61,11 @@ async def updates(ctx: NodeContext, inputs: Inputs, output: Any) -> dict[str, An
         given = await _coded(ctx, inputs, view)
     else:
         given = {_key(row): value_of(ctx, row.get("value", ""), view) for row in values.items(inputs, UPDATE_TABLE)}
+    return merging(inputs, given)
+
+
+def merging(inputs: Inputs, given: Mapping[str, Any]) -> dict[str, Any]:
+    """New values as the run's state takes them: appended where the State node says so, else instead of the old."""
     channels = inputs.get("state")
     appended = channels.appended if isinstance(channels, Channels) else frozenset[str]()
     # An update to nothing leaves what is there.

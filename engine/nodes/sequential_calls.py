@@ -11,6 +11,7 @@ import orjson
 from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.nodes import members, values
+from engine.nodes.channels import merging
 from engine.nodes.conversations import explained
 from engine.nodes.flow_values import flow_view, run_code, value_of
 from engine.providers.base import Message
@@ -143,13 +144,14 @@ def _returned(ctx: NodeContext, inputs: Inputs, title: str, value: Any) -> NodeR
     """A result as the words of the user or of an assistant, or as state."""
     kind = values.text(inputs, "returnValueAs", "aiMessage")
     if kind == AS_STATE:
-        state = _plain(value)
-        if not isinstance(state, Mapping):
+        given = _plain(value)
+        if not isinstance(given, Mapping):
             raise NodeInputError("It is to change the state, so it must give an object of keys and values.")
+        state = merging(inputs, given)
         return NodeResult(
             output={"content": members.last_words(ctx)},
             state=state,
-            reasoning=members.reasoning(ctx, title, [], state=dict(state)),
+            reasoning=members.reasoning(ctx, title, [], state=members.shown_updates(state)),
         )
     if not isinstance(value, str):
         raise NodeInputError(f"It must give a text, not {as_text(value)[:80]}.")

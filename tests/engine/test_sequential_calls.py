@@ -58,6 +58,18 @@ async def test_a_function_may_change_the_state_instead_of_speaking(team: Team) -
     assert answer(events) == "You said: hi"
 
 
+async def test_what_a_function_puts_into_the_state_is_appended_where_the_state_says_so(team: Team) -> None:
+    rows = [{"key": "found", "type": "Append", "defaultValue": '["a"]'}, {"key": "kept", "defaultValue": "k"}]
+    team.inputs |= {
+        "state": {"stateMemoryUI": rows},
+        "code": {"javascriptFunction": "return { found: 'b', kept: null }", "returnValueAs": "stateObj"},
+    }
+
+    events = await team.run("start -> first -> code -> end")
+
+    assert state_of(events) == {"found": ["a", "b"], "kept": "k"}
+
+
 async def test_a_function_that_gives_no_text_is_told_so(team: Team) -> None:
     team.inputs["code"] = {"javascriptFunction": "return 7"}
 
