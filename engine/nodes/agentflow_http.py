@@ -16,6 +16,7 @@ from engine.errors import NodeError, NodeInputError
 from engine.http import Answer, Body, FormData
 from engine.nodes import values
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+from engine.templating import as_text
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 BODY_TYPES = ("json", "raw", "formData", "xWwwFormUrlencoded")
@@ -96,7 +97,7 @@ async def run_request(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     credential = await values.credential(ctx, inputs)
     if credential:
         check_destination(credential, url, own_url="", egress=ctx.world.http.egress)
-    headers = {**_pairs(inputs, "headers"), **_authorisation(credential)}
+    headers = {**dict(_pairs(inputs, "headers")), **_authorisation(credential)}
     body, content_type = (None, "") if method == "GET" else _body(inputs)
     if content_type and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = content_type
@@ -115,15 +116,28 @@ async def run_request(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     return NodeResult(output={"http": read})
 
 
-def _pairs(inputs: Inputs, name: str) -> dict[str, str]:
-    rows = values.items(inputs, name)
-    return {str(row["key"]): str(row.get("value", "")) for row in rows if row.get("key")}
+def _pairs(inputs: Inputs, name: str) -> list[tuple[str, str]]:
+    """Names and values in order; a name may occur again, as in `?tag=a&tag=b`."""
+    return [(str(row["key"]), _written(row.get("value"))) for row in values.items(inputs, name) if row.get("key")]
+
+
+def _form(inputs: Inputs) -> list[tuple[str, str]]:
+    """The fields of a form: rows, or an object as people type it."""
+    given = _parsed(inputs.get("body"))
+    if isinstance(given, Mapping):
+        return [(str(name), _written(value)) for name, value in given.items()]
+    return _pairs({"body": given}, "body")
+
+
+def _written(value: Any) -> str:
+    return "" if value is None else as_text(value)
 
 
 def _authorisation(credential: Mapping[str, str]) -> dict[str, str]:
     """The header that one of the three kinds of credential stands for."""
-    if user := credential.get("basicAuthUsername"):
-        both = f"{user}:{credential.get('basicAuthPassword', '')}"
+    user, password = credential.get("basicAuthUsername", ""), credential.get("basicAuthPassword", "")
+    if user or password:
+        both = f"{user}:{password}"
         return {"Authorization": f"Basic {b64encode(both.encode()).decode()}"}
     if token := credential.get("token"):
         return {"Authorization": f"Bearer {token}"}
@@ -141,26 +155,33 @@ def _body(inputs: Inputs) -> tuple[Body, str]:
     """The body and its content type; form data says its own."""
     given = inputs.get("body")
     kind = values.text(inputs, "bodyType")
-    if not given or not kind:
+    if given is None or given == "" or not kind:
         return None, ""
     match kind:
         case "json":
             return _json(given), "application/json"
         case "raw":
-            return given if isinstance(given, str) else orjson.dumps(given), "text/plain"
+            return as_text(given), "text/plain"
         case "xWwwFormUrlencoded":
-            return urlencode(_pairs(inputs, "body")), "application/x-www-form-urlencoded"
+            return urlencode(_form(inputs)), "application/x-www-form-urlencoded"
         case "formData":
-            return FormData(list(_pairs(inputs, "body").items()), default_to_multipart=True), ""
+            return FormData(_form(inputs), default_to_multipart=True), ""
     raise NodeInputError(f"There is no body type {kind!r}; known: {', '.join(BODY_TYPES)}.")
 
 
 def _json(given: Any) -> bytes:
-    if not isinstance(given, str):
-        return orjson.dumps(given)
     try:
-        return orjson.dumps(values.lenient(given))
-    except (ValueError, TypeError) as exc:
+        return orjson.dumps(_parsed(given))
+    except TypeError as exc:  # what JSON can hold and orjson cannot, such as whole numbers of more than 64 bits
+        raise NodeInputError(f"The body cannot be written as JSON: {exc}") from exc
+
+
+def _parsed(given: Any) -> Any:
+    if not isinstance(given, str):
+        return given
+    try:
+        return values.lenient(given)
+    except ValueError as exc:
         raise NodeInputError(f"The body is no JSON: {exc}") from exc
 
 

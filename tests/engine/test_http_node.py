@@ -25,9 +25,11 @@ async def echo() -> AsyncIterator[str]:
             {
                 "method": request.method,
                 "query": dict(request.query),
+                "query_string": request.query_string,
                 "headers": {name.lower(): value for name, value in request.headers.items()},
                 "body": None if form else (await request.text()),
                 "form": {name: str(value) for name, value in form.items()},
+                "fields": [[name, str(value)] for name, value in form.items()],
             },
             status=418 if request.path == "/teapot" else 200,
         )
@@ -69,7 +71,10 @@ async def test_the_answer_is_handed_on(nodes: NodeWorld, echo: str) -> None:
         ("json", '{"a": 1}', '{"a":1}', "application/json"),
         ("json", "{a: 'x', /* why */ b: [1,],}", '{"a":"x","b":[1]}', "application/json"),
         ("json", {"a": 1}, '{"a":1}', "application/json"),
+        ("json", {}, "{}", "application/json"),
+        ("json", 0, "0", "application/json"),
         ("raw", "plain <b>", "plain <b>", "text/plain"),
+        ("raw", {"a": [1]}, '{"a":[1]}', "text/plain"),
         ("", "ignored", "", None),
         ("json", "", "", None),
     ],
@@ -93,6 +98,35 @@ async def test_a_form_is_sent_as_its_type_says(nodes: NodeWorld, echo: str, kind
 
     assert answer["data"]["form"] == {"a": "1 & 2", "b": "ü"}
     assert answer["data"]["headers"]["content-type"].startswith(content_type)
+
+
+@pytest.mark.parametrize("kind", ["xWwwFormUrlencoded", "formData"])
+@pytest.mark.parametrize("body", ["{a: '1 & 2', n: 0}", {"a": "1 & 2", "n": 0}])
+async def test_a_form_may_be_an_object(nodes: NodeWorld, echo: str, kind: str, body: Any) -> None:
+    answer = await called(nodes, method="POST", url=echo, bodyType=kind, body=body)
+
+    assert answer["data"]["form"] == {"a": "1 & 2", "n": "0"}
+
+
+async def test_a_name_may_occur_again(nodes: NodeWorld, echo: str) -> None:
+    tags = [{"key": "tag", "value": "a"}, {"key": "tag", "value": "b"}]
+
+    asked = await called(nodes, method="GET", url=echo, queryParams=tags)
+    sent = await called(nodes, method="POST", url=echo, bodyType="xWwwFormUrlencoded", body=tags)
+
+    assert asked["data"]["query_string"] == "tag=a&tag=b"
+    assert sent["data"]["fields"] == [["tag", "a"], ["tag", "b"]]
+
+
+@pytest.mark.parametrize(("value", "sent"), [(None, ""), (True, "true"), (0, "0"), ({"a": 1}, '{"a":1}')])
+async def test_values_that_are_no_text_are_sent_as_json_and_nothing_as_nothing(
+    nodes: NodeWorld, echo: str, value: Any, sent: str
+) -> None:
+    row = [{"key": "x", "value": value}]
+
+    answer = await called(nodes, method="GET", url=echo, queryParams=row, headers=row)
+
+    assert (answer["data"]["query"]["x"], answer["data"]["headers"]["x"]) == (sent, sent)
 
 
 async def test_a_get_has_no_body(nodes: NodeWorld, echo: str) -> None:
@@ -122,6 +156,7 @@ async def test_the_authors_content_type_stays(nodes: NodeWorld, echo: str) -> No
             "authorization",
             f"Basic {b64encode(b'ann:pw').decode()}",
         ),
+        ({"basicAuthPassword": "pw"}, "authorization", f"Basic {b64encode(b':pw').decode()}"),
         ({"token": "t-1"}, "authorization", "Bearer t-1"),
         ({"key": "X-Key", "value": "k-1"}, "x-key", "k-1"),
     ],
@@ -163,6 +198,8 @@ async def test_a_refusal_fails_the_node_if_the_author_wants_that(nodes: NodeWorl
         ({"url": "ftp://x.y"}, "must begin with http"),
         ({"method": "BREW"}, "no method 'BREW'"),
         ({"method": "POST", "bodyType": "json", "body": "{"}, "no JSON"),
+        ({"method": "POST", "bodyType": "json", "body": {"a": 2**70}}, "cannot be written as JSON"),
+        ({"method": "POST", "bodyType": "formData", "body": "a=1"}, "no JSON"),
         ({"method": "POST", "bodyType": "smoke", "body": "x"}, "no body type 'smoke'"),
         ({"responseType": "smoke"}, "no response type 'smoke'"),
         ({"headers": [{"key": "X", "value": "a\r\nY: b"}]}, "header 'X' cannot be sent"),
