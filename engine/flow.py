@@ -307,6 +307,9 @@ def _lists(raw: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
 def _graphs(edges: Iterable[Edge], nodes: Mapping[str, Node]) -> dict[str, Graph]:
     """The graph of the nodes that stand in no iteration, by "", and that of each iteration, by its id."""
     inside: dict[str, list[Edge]] = {"": [], **{node.parent: [] for node in nodes.values()}}
+    ids: dict[str, list[str]] = {parent: [] for parent in inside}
+    for node in nodes.values():
+        ids[node.parent].append(node.id)
     for edge in edges:
         source, target = nodes[edge.source], nodes[edge.target]
         if source.parent != target.parent:
@@ -315,10 +318,7 @@ def _graphs(edges: Iterable[Edge], nodes: Mapping[str, Node]) -> dict[str, Graph
                 "iteration: connect the iteration itself instead."
             )
         inside[source.parent].append(edge)
-    return {
-        parent: Graph.of([node.id for node in nodes.values() if node.parent == parent], within)
-        for parent, within in inside.items()
-    }
+    return {parent: Graph.of(ids[parent], within) for parent, within in inside.items()}
 
 
 def _items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -11,18 +11,39 @@ from engine.graph import Graph
 if TYPE_CHECKING:
     from engine.flow import Kind, Node
 
+ITERATION = "iterationAgentflow"
+DEEPEST = 20  # iterations in iterations
+
 
 def check_block(parent: str, block: Graph, nodes: Mapping[str, Node]) -> None:
     """Raises FlowError unless the nodes inside the iteration `parent`, which must be in the flow, begin with one."""
     first = nodes[block.ids[0]]
     if parent not in nodes:
         raise FlowError(f"{first.label} ({first.id}) stands in the iteration {parent!r}, which is not in the flow.")
+    if nodes[parent].name != ITERATION:
+        raise FlowError(
+            f"{first.label} ({first.id}) stands in {nodes[parent].label} ({parent}), which is no iteration and would "
+            "never run it: place it outside."
+        )
+    if _is_too_deep(parent, nodes):
+        raise FlowError(
+            f"The iteration {nodes[parent].label} ({parent}) stands in itself, or in more than {DEEPEST} others: place "
+            "it outside."
+        )
     if len(block.roots) > 1:
         labels = ", ".join(f"{nodes[node_id].label} ({node_id})" for node_id in block.roots)
         raise FlowError(
             f"Multiple starting nodes are not allowed: inside {nodes[parent].label} ({parent}), {labels} have no "
             "incoming edge; connect or delete all but one."
         )
+
+
+def _is_too_deep(parent: str, nodes: Mapping[str, Node]) -> bool:
+    for _ in range(DEEPEST):
+        if parent not in nodes:  # at the top; what stands in nothing is told of by its own block
+            return False
+        parent = nodes[parent].parent
+    return True
 
 
 def check_cycles(graph: Graph, nodes: Mapping[str, Node], kind: Kind) -> None:

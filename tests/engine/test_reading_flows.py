@@ -147,6 +147,27 @@ def test_nodes_in_a_block_are_no_start_and_do_not_run_with_the_others() -> None:
 
 
 @pytest.mark.parametrize(
+    ("parents", "problem"),
+    [
+        ({"a": "start"}, "which is no iteration"),
+        ({"a": "a"}, "stands in itself"),
+        ({"a": "b", "b": "a"}, "stands in itself"),
+        ({f"n{n}": f"n{n + 1}" for n in range(600)}, "in more than 20 others"),
+    ],
+)
+def test_a_block_that_nothing_would_ever_run_is_refused(parents: dict[str, str], problem: str) -> None:
+    ids = dict.fromkeys([*parents, *parents.values()])
+    blocks = [
+        node(n, "iterationAgentflow", **({"parentNode": parents[n]} if n in parents else {}))
+        for n in ids
+        if n != "start"
+    ]
+
+    with pytest.raises(FlowError, match=problem):
+        flow_of([start(), *blocks], [edge("start", n) for n in ids if n not in parents and n != "start"])
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("not json", "not valid JSON"),
