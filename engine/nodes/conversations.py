@@ -14,6 +14,7 @@ from engine.providers.base import ChatModel, Completion, Message, Role, Usage
 from engine.recall import Recalled, newest, summary, summary_buffer
 from engine.spec import Inputs, Param
 from engine.structured import TYPES
+from engine.templating import as_text
 
 ROLES: tuple[Role, ...] = ("system", "assistant", "developer", "user")
 MEMORY_KINDS = ("allMessages", "windowSize", "conversationSummary", "conversationSummaryBuffer")
@@ -214,11 +215,12 @@ def _configured(inputs: Inputs, prefix: str) -> list[Message]:
     messages = []
     for row in rows:
         role, content = row.get("role"), row.get("content")
-        if not role or not content:
+        # A reference to a number or a truth value brings it as it is: 0 and false are something to say.
+        if not role or content is None or content == "":
             continue
         if role not in ROLES:
             raise NodeInputError(f"A message cannot have the role {role!r}; known: {', '.join(ROLES)}.")
-        messages.append(Message(role, str(content)))
+        messages.append(Message(role, as_text(content)))
     return messages
 
 

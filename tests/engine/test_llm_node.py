@@ -6,7 +6,7 @@ from engine.errors import NodeInputError, ProviderError
 from engine.nodes.agentflow_llm import run_llm
 from engine.providers.base import Completion, Message, Usage
 from engine.providers.fake import FakeChatModel
-from engine.recall import count_tokens
+from engine.recall import BYTES_A_TOKEN, transcript
 from engine.spec import NodeResult
 from tests.engine.node_world import NodeWorld
 
@@ -25,7 +25,7 @@ def llm(**inputs: Any) -> dict[str, Any]:
     return {"llmModel": "fakeChat", "llmModelConfig": {"temperature": 0}, **inputs}
 
 
-def say(role: str, content: str) -> dict[str, str]:
+def say(role: str, content: Any) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
@@ -98,6 +98,13 @@ async def test_a_user_message_of_the_author_stands_for_the_question(nodes: NodeW
     assert added(result)[0] == ("user", "Translate: hello", "")
 
 
+@pytest.mark.parametrize(("value", "said"), [(0, "0"), (False, "false"), (1.5, "1.5")])
+async def test_what_is_no_text_is_said_as_json(nodes: NodeWorld, fake: FakeChatModel, value: Any, said: str) -> None:
+    await run_llm(nodes.context("hello"), llm(llmEnableMemory=False, llmMessages=[say("user", value)]))
+
+    assert asked(fake) == [("user", said)]
+
+
 async def test_images_go_with_the_question(nodes: NodeWorld, fake: FakeChatModel) -> None:
     result = await run_llm(nodes.context("What is it?", images=(IMAGE,)), llm())
 
@@ -145,7 +152,7 @@ async def test_there_is_no_summary_of_nothing(nodes: NodeWorld, fake: FakeChatMo
 @pytest.mark.parametrize(("messages", "role"), [("", "system"), ([say("system", "Be kind.")], "user")])
 async def test_a_summary_buffer_sums_up_what_exceeds_its_limit(nodes: NodeWorld, messages: Any, role: str) -> None:
     nodes.components["fakeChat"] = fake = FakeChatModel(["It began with Ann.", "ok"])
-    limit = count_tokens([PAST[1], Message("user", "hello")])
+    limit = -(-len(transcript([PAST[1], Message("user", "hello")]).encode()) // BYTES_A_TOKEN)
     inputs = llm(llmMemoryType="conversationSummaryBuffer", llmMemoryMaxTokenLimit=str(limit), llmMessages=messages)
 
     await run_llm(nodes.context("hello", past=PAST), inputs)
