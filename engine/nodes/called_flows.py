@@ -174,6 +174,8 @@ async def _prepared(
     """The flow, and what it is asked."""
     callers = _callers(ctx, flow_id)
     called = await _loaded(ctx, flow_id)
+    if called.id != flow_id:
+        callers = _callers(ctx, called.id)  # an id may be written in more ways than one
     asker = ctx.request
     request = RunRequest(
         question,

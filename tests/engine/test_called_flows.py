@@ -210,6 +210,17 @@ async def test_a_circle_of_flows_is_refused_by_its_names(board: Board, nodes: No
     assert "in a circle: f1 -> child -> f1" in error_of(events).error
 
 
+async def test_a_circle_is_seen_however_the_flow_is_named(board: Board, nodes: NodeWorld) -> None:
+    child = board.agentflow("begin -> x")
+    offer(board, nodes, child=child)
+    nodes.flows.kept = {"F1": CalledFlow("f1", "Itself", "1", child, board.world)}
+    board.inputs["call"] = {"executeFlowSelectedFlow": "F1"}
+
+    events = await board.run("start -> call")
+
+    assert "Cannot call the same agentflow!" in error_of(events).error
+
+
 async def test_calls_go_five_deep(board: Board, nodes: NodeWorld) -> None:
     flows: dict[str, Flow] = {}
     for number in range(1, 7):
