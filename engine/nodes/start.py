@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ BODY_TYPES = (
 )
 YES = frozenset({"true", "yes", "on", "1"})
 NO = frozenset({"false", "no", "off", "0", ""})
+SIGNATURE_HEADER = "X-Webhook-Signature"  # unless the author chooses another
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 NOTHING = " "  # the message of a run that was started without one
 
@@ -202,7 +204,7 @@ async def _form(ctx: NodeContext, fields: Sequence[Mapping[str, Any]]) -> dict[s
         previous = await ctx.world.previous()
         known = {"form": previous.form} if previous and previous.form else {}
         return {"question": ctx.request.question, **known}
-    names = ", ".join(str(field.get("name")) for field in fields)
+    names = ", ".join(str(field["name"]) for field in fields if field.get("name"))
     raise NodeInputError(f"This flow begins with a form: send 'form' with values for {names or 'its fields'}.")
 
 
@@ -213,21 +215,23 @@ def _webhook(ctx: NodeContext, inputs: Inputs) -> dict[str, Any]:
         if not ctx.request.question.strip():
             raise NodeInputError("This flow begins with a webhook: call its address, or send a question to try it out.")
         return {"question": ctx.request.question}
+    # The signature may be the token itself. Models, messages and traces are to see neither it nor other keys.
+    secret = SECRET_HEADERS | {values.text(inputs, "webhookSignatureHeader", SIGNATURE_HEADER).strip().lower()}
+    shown = {name: _without(secret, part) if name == "headers" else part for name, part in call.items()}
     match values.text(inputs, "webhookInputMode", "text"):
         case "text":
             said = values.text(inputs, "webhookDefaultInput", ctx.request.question)
         case "payload":
-            said = orjson.dumps(dict(call)).decode()
+            said = orjson.dumps(shown).decode()
         case _:
             said = ""
-    return {"question": said or NOTHING, "webhook": {name: _shown(part) for name, part in call.items()}}
+    return {"question": said or NOTHING, "webhook": shown}
 
 
-def _shown(part: Any) -> Any:
-    """A part of a call as traces may keep it."""
-    if not isinstance(part, Mapping):
-        return part
-    return {name: value for name, value in part.items() if name.lower() not in SECRET_HEADERS}
+def _without(secret: Collection[str], headers: Any) -> Any:
+    if not isinstance(headers, Mapping):
+        return headers
+    return {name: value for name, value in headers.items() if str(name).lower() not in secret}
 
 
 def _schedule(ctx: NodeContext, inputs: Inputs) -> dict[str, Any]:
@@ -243,7 +247,7 @@ def _schedule(ctx: NodeContext, inputs: Inputs) -> dict[str, Any]:
 
 
 def _filled(fields: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {**given, **{str(field.get("name")): _field(field, given) for field in fields}}
+    return {**given, **{str(field["name"]): _field(field, given) for field in fields if field.get("name")}}
 
 
 def _field(field: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
@@ -266,9 +270,11 @@ def _number(field: Mapping[str, Any], value: Any) -> float | int:
         return value
     try:
         number = float(str(value))
-        return int(number) if number.is_integer() else number
-    except (ValueError, OverflowError) as exc:
-        raise _misfit(field, "a number", value) from exc
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise _misfit(field, "a number", value)
+    return int(number) if number.is_integer() and abs(number) <= values.LARGEST_INTEGER else number
 
 
 def _boolean(field: Mapping[str, Any], value: Any) -> bool:

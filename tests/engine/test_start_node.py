@@ -66,6 +66,8 @@ async def test_fields_that_were_left_out_are_empty(nodes: NodeWorld) -> None:
     ("given", "told"),
     [
         ({"age": "old"}, "The form's 'Age' must be a number, not 'old'."),
+        ({"age": "nan"}, "The form's 'Age' must be a number, not 'nan'."),
+        ({"age": "1e999"}, "The form's 'Age' must be a number, not '1e999'."),
         ({"age": True}, "The form's 'Age' must be a number, not True."),
         ({"urgent": "perhaps"}, "The form's 'Urgent' must be true or false, not 'perhaps'."),
         ({"team": "chess"}, "The form's 'Team' must be one of sales, help, not 'chess'."),
@@ -78,6 +80,20 @@ async def test_a_form_value_that_does_not_fit_names_its_field(
         await run_start(nodes.context("", form=given), FORM)
 
     assert refused.value.message == told
+
+
+async def test_a_huge_number_in_a_form_can_be_written_down(nodes: NodeWorld) -> None:
+    result = await run_start(nodes.context("", form={"age": "1e300"}), FORM)
+
+    assert orjson.loads(orjson.dumps(result.output))["form"]["age"] == 1e300
+
+
+async def test_a_row_without_a_name_is_no_field(nodes: NodeWorld) -> None:
+    inputs = {**FORM, "formInputTypes": [{"type": "number"}, {"name": "age", "type": "number"}]}
+
+    result = await run_start(nodes.context("", form={"age": "7", "None": "x"}), inputs)
+
+    assert result.output["form"] == {"age": 7, "None": "x"}
 
 
 async def test_a_session_whose_form_is_filled_in_goes_on_with_messages(nodes: NodeWorld) -> None:
@@ -104,7 +120,7 @@ CALL = {"body": {"name": "Ann"}, "headers": {"Authorization": "Bearer secret", "
     [
         ({"webhookDefaultInput": "Ann called"}, "Ann called"),
         ({"webhookInputMode": "none"}, " "),
-        ({"webhookInputMode": "payload"}, orjson.dumps(CALL).decode()),
+        ({"webhookInputMode": "payload"}, orjson.dumps({**CALL, "headers": {"X-Id": "1"}}).decode()),
         ({}, " "),
     ],
 )
@@ -117,6 +133,21 @@ async def test_a_webhook_says_what_its_input_mode_makes_of_it(
 
     assert result.output["question"] == question
     assert result.output["webhook"] == {"body": {"name": "Ann"}, "headers": {"X-Id": "1"}, "query": {}}
+
+
+@pytest.mark.parametrize("header", ["X-Hook-Token", "x-hook-token"])
+async def test_what_proves_a_call_is_not_kept(nodes: NodeWorld, header: str) -> None:
+    ctx = nodes.context("", webhook={"headers": {header: "t0ken", "X-Id": "1"}})
+    start = {
+        "startInputType": "webhookTrigger",
+        "webhookInputMode": "payload",
+        "webhookSignatureHeader": "X-Hook-Token",
+    }
+
+    result = await run_start(ctx, start)
+
+    assert result.output["webhook"] == {"headers": {"X-Id": "1"}}
+    assert "t0ken" not in result.output["question"]
 
 
 async def test_a_flow_with_a_webhook_can_be_tried_out_by_a_message(nodes: NodeWorld) -> None:
