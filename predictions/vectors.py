@@ -10,12 +10,14 @@ from uuid import UUID
 import orjson
 from psycopg.errors import DataError, UndefinedTable
 
+from engine.documents import storable
 from engine.errors import NodeError, NodeInputError
 from engine.providers.base import Document, Found, Row
 from engine.vectors import allowed_values
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
 
 BATCH = 200  # rows a statement
+LONGEST_NAME = 1000  # bytes
 NO_EXTENSION = (
     "This server's PostgreSQL keeps no vectors: its administrator has to install the extension 'vector' (pgvector), "
     "then run `manage.py migrate chatflows 0001` and `manage.py migrate`."
@@ -58,8 +60,8 @@ class WorkspaceVectors:
         self._workspace_id = workspace_id
 
     def table(self, collection: str) -> PostgresIndex:
-        """See `VectorTables.table`."""
-        return PostgresIndex(self._pool, self._workspace_id, collection)
+        """See `VectorTables.table`. Raises NodeInputError for a name that is too long."""
+        return PostgresIndex(self._pool, self._workspace_id, _name("table", collection))
 
 
 class PostgresIndex:
@@ -71,9 +73,11 @@ class PostgresIndex:
 
     async def upsert(self, rows: Sequence[Row]) -> None:
         """See `VectorIndex.upsert`."""
+        # In one order, whoever writes: two upserts of the same documents would otherwise wait for each other's rows.
+        ordered = sorted(rows, key=lambda row: row.id)
         async with _reached(self._pool) as connection:
-            for start in range(0, len(rows), BATCH):
-                batch = [_record(row) for row in rows[start : start + BATCH]]
+            for start in range(0, len(ordered), BATCH):
+                batch = [_record(row) for row in ordered[start : start + BATCH]]
                 await connection.execute(UPSERT, [*self._place, orjson.dumps(batch).decode()])
 
     async def query(
@@ -117,7 +121,8 @@ class WorkspaceRecords:
         self._workspace_id = workspace_id
 
     async def known(self, namespace: str) -> Mapping[str, str]:
-        """See `Records.known`."""
+        """See `Records.known`. Raises NodeInputError for a name that is too long."""
+        _name("namespace", namespace)
         async with _reached(self._pool) as connection:
             cursor = await connection.execute(KNOWN, [self._workspace_id, namespace])
             return dict(await cursor.fetchall())
@@ -125,8 +130,7 @@ class WorkspaceRecords:
     async def remember(self, namespace: str, sources: Mapping[str, str]) -> None:
         """See `Records.remember`."""
         async with _reached(self._pool) as connection:
-            kept = _without_nul(orjson.dumps(sources))
-            await connection.execute(REMEMBER, [self._workspace_id, namespace, kept])
+            await connection.execute(REMEMBER, [self._workspace_id, namespace, orjson.dumps(sources).decode()])
 
     async def forget(self, namespace: str, ids: Sequence[str]) -> None:
         """See `Records.forget`."""
@@ -148,19 +152,21 @@ async def _reached(pool: Pool) -> AsyncIterator[Connection]:
         raise NodeError("The database cannot be reached for the moment.") from exc
 
 
+def _name(what: str, name: str) -> str:
+    # Rows are found by it, and what an index of PostgreSQL holds has to fit a page of its.
+    if len(name.encode()) > LONGEST_NAME:
+        raise NodeInputError(f"The name of the {what} is too long: at most {LONGEST_NAME} bytes.")
+    return name
+
+
 def _record(row: Row) -> dict[str, Any]:
-    document = row.document
+    document = storable(row.document)
     return {
         "id": row.id,
-        "content": document.text.replace("\0", ""),
-        "metadata": orjson.loads(_without_nul(orjson.dumps(document.metadata, default=str))),
+        "content": document.text,
+        "metadata": document.metadata,
         "embedding": _text(row.vector),
     }
-
-
-def _without_nul(encoded: bytes) -> str:
-    """JSON text without NUL, which PostgreSQL's text cannot hold."""
-    return encoded.decode().replace("\\u0000", "")
 
 
 def _text(vector: Sequence[float]) -> str:

@@ -166,3 +166,43 @@ def test_a_store_of_another_models_vectors_says_so(holder: Caller, library: str,
 
     assert response.status_code == 422
     assert "made by another model" in response.json()["message"]
+
+
+def test_what_only_looks_like_an_escape_is_kept_as_it_is(
+    holder: Caller, new_flow: NewFlow, model: ScriptedModel
+) -> None:
+    flow = new_flow(shelves.library(model.url, store={"tableName": "escapes"}, records="full"))
+    override = {"text": "Snow is white.", "metadata": {"source": r"a\u0000b"}}
+
+    stored = holder.http.post(f"/vector/upsert/{flow}", json={"overrideConfig": override})
+
+    assert stored.status_code == 200, stored.text
+    [found] = holder.answer(flow, "What is white?")["sourceDocuments"]
+    assert found["metadata"]["source"] == r"a\u0000b"
+
+
+def test_characters_that_no_database_holds_are_left_out(
+    holder: Caller, new_flow: NewFlow, model: ScriptedModel
+) -> None:
+    loader = shelves.text_file()
+    flow = new_flow(shelves.library(model.url, loader=loader, store={"tableName": "nul"}, records="full"))
+
+    stored = holder.http.post(f"/vector/upsert/{flow}", files=[("files", ("a.txt", b"Snow\0 is white.", "text/plain"))])
+
+    assert stored.status_code == 200, stored.text
+    assert [document["pageContent"] for document in stored.json()["addedDocs"]] == ["Snow is white."]
+    [found] = holder.answer(flow, "What is white?")["sourceDocuments"]
+    assert found["pageContent"] == "Snow is white."
+
+
+@pytest.mark.parametrize(("table", "namespace", "what"), [("t" * 1001, "", "table"), ("t", "n" * 1001, "namespace")])
+def test_a_name_that_is_too_long_is_refused(
+    holder: Caller, new_flow: NewFlow, model: ScriptedModel, table: str, namespace: str, what: str
+) -> None:
+    flow = new_flow(shelves.library(model.url, store={"tableName": table}, records="full"))
+    override = {"namespace": namespace} if namespace else {}
+
+    refused = holder.http.post(f"/vector/upsert/{flow}", json={"overrideConfig": override})
+
+    assert refused.status_code == 422
+    assert refused.json()["message"] == f"The name of the {what} is too long: at most 1000 bytes."
