@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.providers.base import ChatModel, Message, Usage
 
-BYTES_A_TOKEN = 4
+BYTES_A_TOKEN = 4  # of UTF-8: an estimate that is near the mark for most languages and models
 SUMMARISE = (
     "Summarise the conversation below in a few sentences. Keep names, numbers, decisions and open questions. "
     "Answer with the summary alone.\n\n{conversation}"
@@ -20,11 +20,6 @@ class Recalled:
 
     messages: tuple[Message, ...]
     usage: Usage = field(default_factory=Usage)
-
-
-def count_tokens(messages: Sequence[Message]) -> int:
-    """An estimate: a token for every four bytes of UTF-8, which is near the mark for most languages and models."""
-    return -(-len(transcript(messages).encode()) // BYTES_A_TOKEN)
 
 
 def transcript(messages: Sequence[Message]) -> str:
@@ -50,13 +45,16 @@ async def summary_buffer(
     model: ChatModel, earlier: Sequence[Message], current: Sequence[Message], *, token_limit: int, has_system: bool
 ) -> Recalled:
     """As many of the newest messages as `token_limit` lets through, after a summary of the older ones."""
-    kept = list(earlier)
-    while kept and count_tokens([*kept, *current]) > token_limit:
-        kept.pop(0)
-    older = earlier[: len(earlier) - len(kept)]
+    # In bytes, and each message measured once: conversations may be thousands of messages long.
+    left = len(transcript([*earlier, *current]).encode())
+    older = 0
+    while older < len(earlier) and left > token_limit * BYTES_A_TOKEN:
+        left -= len(transcript([earlier[older]]).encode()) + 1  # with its line break
+        older += 1
+    kept = earlier[older:]
     if not older:
         return Recalled((*kept, *current))
-    text, usage = await _summarise(model, older)
+    text, usage = await _summarise(model, earlier[:older])
     # Several vendors take one system message only.
     told = Message("user" if has_system else "system", f"Previous conversation summary: {text}")
     return Recalled((told, *kept, *current), usage)

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from engine.errors import NodeInputError
 from engine.nodes.memories import run_buffer, run_elsewhere, run_summary, run_summary_buffer, run_window
 from engine.providers.base import Message
 from engine.providers.fake import FakeChatModel
+from engine.recall import summary_buffer
 from engine.spec import NodeRun
 from tests.engine.node_world import NodeWorld
 
@@ -94,6 +96,19 @@ async def test_nothing_is_summed_up_before_anything_was_said(
 
     assert await contents(memory) == []
     assert model.calls == []
+
+
+async def test_a_long_conversation_is_measured_in_no_time() -> None:
+    earlier = [Message("user", "x" * 500)] * 5000
+    began = time.process_time()
+
+    recalled = await summary_buffer(FakeChatModel(["short"]), earlier, (), token_limit=1000, has_system=False)
+
+    assert [len(message.content) for message in recalled.messages] == [
+        len("Previous conversation summary: short"),
+        *[500] * 7,
+    ]
+    assert time.process_time() - began < 1
 
 
 async def test_a_summary_needs_a_model(nodes: NodeWorld) -> None:
