@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.context import NodeContext
+from engine.nodes import javascript
 from engine.providers.base import Message
 
 STEP = re.compile(r"""\[\s*(-?\d+)\s*\]|\[\s*["']([^"']*)["']\s*\]|([^.\[\]]+)""")
@@ -15,12 +16,8 @@ ROOTS = ("$flow", "$vars")
 
 def flow_view(ctx: NodeContext, output: Any = None) -> dict[str, Any]:
     """`$flow` as plain JSON. `output` is what the node itself has just put out."""
-    request = ctx.request
     return {
-        "chatflowId": request.chatflow_id,
-        "sessionId": request.session_id,
-        "chatId": request.chat_id,
-        "input": request.question,
+        **javascript.run_view(ctx),
         "state": {**ctx.state, "messages": [_shown(message) for message in ctx.messages]},
         "output": output,
     }
@@ -39,8 +36,7 @@ async def run_code(ctx: NodeContext, code: str, view: Mapping[str, Any], **more:
 
     Raises NodeInputError for what is no JavaScript, NodeError for what it throws.
     """
-    variables = {"$flow": view, "$vars": dict(ctx.world.variables), "$input": ctx.request.question, **more}
-    return (await ctx.world.sandbox.run(code, variables=variables, http=ctx.world.http)).value
+    return (await javascript.run_code(ctx, code, view, more)).value
 
 
 def _walk(value: Any, path: Sequence[str | int]) -> Any:

@@ -22,18 +22,25 @@ async def run_function(
     """
     if not code.strip():
         raise NodeInputError(f"The {what} is empty: write its JavaScript.")
+    flow = {**ctx.state, **run_view(ctx), "state": dict(ctx.state)}
+    return await run_code(ctx, code, flow, {f"${name}": value for name, value in variables.items()})
+
+
+async def run_code(ctx: NodeContext, code: str, flow: Mapping[str, Any], named: Mapping[str, Any]) -> Returned:
+    """Run code that sees `flow` as `$flow`, and `named` as they are called. Raises whatever the sandbox raises."""
+    seen = {"$input": ctx.request.question, "$flow": flow, "$vars": dict(ctx.world.variables)}
+    return await ctx.world.sandbox.run(code, variables={**seen, **named}, http=ctx.world.http)
+
+
+def run_view(ctx: NodeContext) -> dict[str, str]:
+    """What `$flow` says of the run in every kind of flow."""
     request = ctx.request
-    flow = {
-        **ctx.state,
+    return {
         "chatflowId": request.chatflow_id,
         "sessionId": request.session_id,
         "chatId": request.chat_id,
         "input": request.question,
-        "state": dict(ctx.state),
     }
-    seen = {"$input": request.question, "$flow": flow, "$vars": dict(ctx.world.variables)}
-    named = {f"${name}": value for name, value in variables.items()}
-    return await ctx.world.sandbox.run(code, variables={**seen, **named}, http=ctx.world.http)
 
 
 def result_text(value: Any) -> str:
