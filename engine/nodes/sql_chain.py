@@ -25,7 +25,8 @@ TOP_K = 10
 MOST_ROWS = 200
 MOST_COLUMNS = 1000  # of all tables together
 LONGEST_RESULT = 20_000  # characters of rows that the model is shown
-MOST_SAMPLES = 10
+MOST_SAMPLES = 10  # rows of one table
+LONGEST_SAMPLES = 20_000  # characters of rows of all tables together, each of which takes a connection
 FENCED = re.compile(r"```(?:sql)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 COLUMNS = (
     "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns "
@@ -166,13 +167,15 @@ async def _table_info(inputs: Inputs, database: Database) -> str:
     if not tables:
         raise NodeInputError("The database has no table that this user sees and the node includes.")
     samples = min(values.integer(inputs, "sampleRowsInTableInfo") or 0, MOST_SAMPLES)
-    parts = []
+    parts, room = [], LONGEST_SAMPLES
     for (schema, name), columns in tables.items():
         full = f"{_quoted(schema)}.{_quoted(name)}"
         parts.append(f"CREATE TABLE {full} (\n" + ",\n".join(columns) + "\n)")
-        if samples > 0:
+        if samples > 0 and room > 0:
             rows = await database.read(f"SELECT * FROM {full}", samples)  # noqa: S608 -- names are quoted
-            parts.append(f"Rows of it: {orjson.dumps(list(rows.rows)).decode()[:LONGEST_RESULT]}")
+            shown = orjson.dumps(list(rows.rows)).decode()[:room]
+            room -= len(shown)
+            parts.append(f"Rows of it: {shown}")
     return "\n\n".join(parts)
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from engine.databases import Address, read_address
 from engine.errors import NodeError, NodeInputError, NodeTimeout
+from engine.nodes import sql_chain
 from engine.nodes.sql_chain import check_database, run_chain
 from engine.providers.fake import FakeChatModel
 from tests.engine.node_world import NodeWorld
@@ -51,6 +52,20 @@ async def test_the_model_is_shown_sample_rows_if_wanted(nodes: NodeWorld, databa
 
     assert database.asked[0] == 'SELECT * FROM "shop"."staff"'
     assert 'Rows of it: [{"n":7}]' in model.calls[0].messages[0].content
+
+
+async def test_samples_end_where_the_prompt_is_full(
+    nodes: NodeWorld, database: ScriptedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_chain, "LONGEST_SAMPLES", 5)
+    model = FakeChatModel(["SELECT 1", "One."])
+
+    await run_chain(nodes.context("?"), {"model": model, "url": URL, "sampleRowsInTableInfo": 2})
+
+    prompt = model.calls[0].messages[0].content
+    assert database.asked == ['SELECT * FROM "shop"."sales"', "SELECT 1"]
+    assert '"staff"' in prompt
+    assert prompt.count('Rows of it: [{"n"\n') == prompt.count("Rows of it") == 1
 
 
 async def test_a_refused_query_is_written_once_more(nodes: NodeWorld, database: ScriptedDatabase) -> None:
