@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from engine.context import NodeContext
 from engine.errors import NodeInputError
@@ -93,22 +92,20 @@ async def _chosen(model: ChatModel, parts: Mapping[str, Part], question: str) ->
     """The part, the question as it is to be put, and what it took to choose."""
     candidates = "\n".join(f"{part.name}: {part.description}" for part in parts.values())
     told = await model.complete([Message("system", ROUTE.format(candidates=candidates)), Message("user", question)])
-    answer = _read(told.text)
-    reworded = answer.get("next_inputs")
-    return (
-        parts.get(str(answer.get("destination"))),
-        reworded if isinstance(reworded, str) and reworded.strip() else question,
-        told.usage,
-    )
+    destination, reworded = read_choice(told.text, question)
+    return parts.get(destination), reworded, told.usage
 
 
-def _read(said: str) -> Mapping[str, Any]:
-    """Empty if the model did not keep to the form: then it answers as itself."""
+def read_choice(said: str, question: str) -> tuple[str, str]:
+    """Whom a model chose, and the question as it put it. Nobody if it did not keep to the form."""
     try:
         answer = find_json(said)
     except Unparsable:
-        return {}
-    return answer if isinstance(answer, Mapping) else {}
+        answer = None
+    if not isinstance(answer, Mapping):
+        return "", question
+    reworded = answer.get("next_inputs")
+    return str(answer.get("destination")), reworded if isinstance(reworded, str) and reworded.strip() else question
 
 
 NODES = (NodeType(PROMPT, run_prompt), NodeType(CHAIN, moderated(run_chain)))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import orjson
 
 from engine.answering import Answered, Ask, RetrievalChain, silently
 from engine.context import NodeContext
@@ -16,6 +13,7 @@ from engine.moderation import MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.agent_loop import FunctionCalling, named_tools, run_agent
 from engine.nodes.asking import ask
+from engine.nodes.prompt_routing import read_choice
 from engine.nodes.questions import transcript, with_images
 from engine.prompts import Prompt
 from engine.providers.base import ChatModel, Completion, Message, Retriever, Usage, VectorStore
@@ -158,8 +156,7 @@ async def run_conversational(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     chain = RetrievalChain(_retriever(inputs), _model(inputs), _response(inputs))
     if not ctx.is_last:
         return NodeResult(value=chain)
-    memory = inputs.get("memory") or Memory(ctx.world.history, ctx.request.history)
-    past = await memory.load()
+    past = await _memory(ctx, inputs).load()
     query, usage = await _standalone(inputs, chain.model, past, ctx.request.question)
     answered = await chain.answer_within(past, ctx.request.question, query, _aloud(ctx))
     told = Answered(answered.text, answered.documents, answered.usage + usage)
@@ -200,7 +197,7 @@ async def run_tool_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     given = inputs.get("tools") or ()
     tools = named_tools(given if isinstance(given, list | tuple) else (given,))
     past = await values.connected(inputs, "memory", Memory, "This agent needs a memory").load()
-    rephrasing = inputs.get("rephraseModel") or model
+    rephrasing = _model(inputs, "rephraseModel") if inputs.get("rephraseModel") else model
     query, usage = await _standalone(inputs, rephrasing, past, question)
     context = documents_text(await _retriever(inputs).retrieve(query))
     system = Prompt((("system", values.text(inputs, "systemMessage", RESPONSE)),)).fill(question, context=context)
@@ -209,6 +206,12 @@ async def run_tool_agent(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     run = await run_agent(ctx, FunctionCalling(model, tools), tools, messages, max_rounds=rounds)
     output = {"content": run.answer, "usedTools": run.used, **({"sourceDocuments": run.sources} if run.sources else {})}
     return NodeResult(output=output, value=run.answer, usage=run.usage + usage)
+
+
+def _memory(ctx: NodeContext, inputs: Inputs) -> Memory:
+    if not inputs.get("memory"):
+        return Memory(ctx.world.history, ctx.request.history)
+    return values.connected(inputs, "memory", Memory, "A chain remembers by a memory")
 
 
 async def _run(ctx: NodeContext, chain: RetrievalChain) -> NodeResult:
@@ -256,30 +259,16 @@ async def _route(
     candidates = "\n".join(f"{name}: {one.description}" for name, one in choices.items())
     prompt = Prompt((("user", ROUTE),), {"question": question, "candidates": candidates})
     told = await silently(model, prompt.fill(question))
-    chosen = _chosen(told.text)
-    query = chosen.get("next_inputs")
-    return (
-        choices.get(str(chosen.get("destination"))),
-        query if isinstance(query, str) and query else question,
-        told.usage,
-    )
-
-
-def _chosen(said: str) -> dict[str, Any]:
-    """Empty if the model did not keep to the form: then nothing is looked up."""
-    try:
-        chosen = orjson.loads(said[said.find("{") : said.rfind("}") + 1])
-    except ValueError:
-        return {}
-    return chosen if isinstance(chosen, dict) else {}
+    destination, query = read_choice(told.text, question)
+    return choices.get(destination), query, told.usage
 
 
 def _retriever(inputs: Inputs) -> Retriever:
     return values.connected(inputs, "vectorStoreRetriever", Retriever, "A chain needs a retriever")  # type: ignore[type-abstract]
 
 
-def _model(inputs: Inputs) -> ChatModel:
-    return values.connected(inputs, "model", ChatModel, "A chain needs a chat model")  # type: ignore[type-abstract]
+def _model(inputs: Inputs, name: str = "model") -> ChatModel:
+    return values.connected(inputs, name, ChatModel, "A chain needs a chat model")  # type: ignore[type-abstract]
 
 
 NODES = (

@@ -261,6 +261,23 @@ async def test_a_first_question_is_not_rephrased(nodes: NodeWorld) -> None:
     assert len(model.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "inputs", "told"),
+    [
+        ("conversationalRetrievalQAChain", {"memory": "none"}, "connect one to its 'memory'"),
+        ("conversationalRetrievalToolAgent", {"rephraseModel": "none"}, "connect one to its 'rephraseModel'"),
+    ],
+)
+async def test_a_part_of_another_kind_is_refused_by_name(
+    nodes: NodeWorld, name: str, inputs: dict[str, Any], told: str
+) -> None:
+    nodes.history.sessions["s1"] = [Message("user", "Hi"), Message("assistant", "Hello.")]
+    inputs = {"memory": Memory(nodes.history), "vectorStoreRetriever": StoreRetriever(await store(SNOW)), **inputs}
+
+    with pytest.raises(NodeInputError, match=told):
+        await ask(nodes, name, FakeChatModel(), **inputs)
+
+
 async def test_an_older_system_message_goes_before_the_response_prompt(nodes: NodeWorld) -> None:
     model = FakeChatModel(replies=("Aye.",))
     retriever = StoreRetriever(await store(SNOW))
@@ -276,8 +293,16 @@ async def test_an_older_system_message_goes_before_the_response_prompt(nodes: No
     assert model.calls[0].messages[0].content.startswith("Be a pirate.\nYou are a helpful assistant.")
 
 
-async def test_a_question_is_routed_to_the_retriever_that_fits(nodes: NodeWorld) -> None:
-    model = FakeChatModel(replies=('{"destination": "fuel", "next_inputs": "coal"}', "Black."))
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"destination": "fuel", "next_inputs": "coal"}',
+        'Of {winter, fuel}:\n```json\n{"destination": "fuel", "next_inputs": "coal"}\n```',
+        '{"destination": "fuel", "next_inputs": " "}',
+    ],
+)
+async def test_a_question_is_routed_to_the_retriever_that_fits(nodes: NodeWorld, said: str) -> None:
+    model = FakeChatModel(replies=(said, "Black."))
     choices = [
         StoreRetriever(await store(SNOW), name="winter", description="Snow."),
         StoreRetriever(await store(COAL), name="fuel", description="Coal."),
@@ -381,10 +406,11 @@ async def test_a_context_chat_answers_within_the_conversation(nodes: NodeWorld) 
     assert [message.content for message in model.calls[0].messages[1:]] == ["Hi", "Hello", "snow?"]
 
 
-async def test_parts_that_make_no_sense_go_to_every_engine(nodes: NodeWorld) -> None:
+@pytest.mark.parametrize("said", ["no list", '[{"subQuestion": "snow?", "toolName": ["winter"]}]', "[1, null]"])
+async def test_parts_that_make_no_sense_go_to_every_engine(nodes: NodeWorld, said: str) -> None:
     engine = QueryEngine(StoreRetriever(await store(SNOW)), FakeChatModel(replies=("White.",)))
     tool = await built(nodes, "queryEngineToolLlamaIndex", baseQueryEngine=engine, toolName="winter", toolDesc="Snow.")
-    model = FakeChatModel(replies=("no list", "All in all white."))
+    model = FakeChatModel(replies=(said, "All in all white."))
 
     result = await ask(nodes, "subQuestionQueryEngine", model, queryEngineTools=[tool])
 
