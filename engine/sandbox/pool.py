@@ -13,6 +13,7 @@ from engine.context import Returned
 from engine.errors import NodeError, NodeInputError, NodeTimeout
 from engine.http import HttpClient
 from engine.sandbox.process import SandboxProcess
+from engine.sandbox.reading import read_json
 
 PROCESSES = 4
 COMPUTE_S = 10.0
@@ -85,10 +86,12 @@ class JavaScriptSandbox:
         return body
 
     async def _take(self) -> SandboxProcess:
-        if self._idle:
+        while self._idle:
             process, timer = self._idle.pop()
             timer.cancel()
-            return process
+            if process.is_alive:
+                return process
+            self._end(process)  # the system, short of memory, may have ended it while it waited
         return await SandboxProcess.start(compute_s=self._compute_s, output_bytes=self._output_bytes)
 
     def _retire(self, process: SandboxProcess) -> None:
@@ -103,7 +106,7 @@ class JavaScriptSandbox:
 
     def _returned(self, body: bytes) -> Returned:
         try:
-            outcome = orjson.loads(body)
+            outcome = read_json(body)
             kind = outcome.get("kind")
             lines = tuple(str(line) for line in outcome.get("console") or ())
             if kind is None:

@@ -38,10 +38,15 @@ class SandboxProcess:
     @classmethod
     async def start(cls, *, compute_s: float, output_bytes: int) -> SandboxProcess:
         """A process that is ready. Raises NodeError if it does not become so."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.to_thread(_launch, theirs, compute_s, output_bytes)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        launch = asyncio.ensure_future(asyncio.to_thread(_launch, compute_s, output_bytes))
+        try:
+            process, pipe = await asyncio.shield(launch)
+        except asyncio.CancelledError:
+            launch.add_done_callback(_undo)  # a thread goes on
+            raise
+        except OSError as exc:
+            raise NodeError("The sandbox for JavaScript did not start: the system has no room for it.") from exc
+        reader, writer = await asyncio.open_connection(sock=pipe)
         started = cls(process, reader, writer, output_bytes)
         try:
             async with asyncio.timeout(START_S):
@@ -54,6 +59,10 @@ class SandboxProcess:
             await started.kill()
             raise
         return started
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     async def call(self, code: bytes, http: HttpClient) -> bytes:
         """Run the code; gives what the process says of its end. Raises NodeError if it dies or floods the pipe."""
@@ -90,12 +99,29 @@ class SandboxProcess:
             raise NodeError("The sandbox for JavaScript ended in the middle of a function.") from exc
 
 
-def _launch(pipe: socket.socket, compute_s: float, output_bytes: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 -- nothing in it comes from a flow
-        [sys.executable, "-I", "-c", PROGRAM, ROOT, str(compute_s), str(output_bytes)],
-        stdin=pipe.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={},
-        cwd="/",
-    )
+def _launch(compute_s: float, output_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The process, and our end of its pipe."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 -- nothing in it comes from a flow
+                [sys.executable, "-I", "-c", PROGRAM, ROOT, str(compute_s), str(output_bytes)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+            )
+    except BaseException:
+        ours.close()
+        raise
+    return process, ours
+
+
+def _undo(launch: asyncio.Future[tuple[subprocess.Popen[bytes], socket.socket]]) -> None:
+    """End what was started for a call that is no longer wanted."""
+    if not launch.cancelled() and launch.exception() is None:
+        process, pipe = launch.result()
+        pipe.close()
+        process.kill()
+        process.wait()

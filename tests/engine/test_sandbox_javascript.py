@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from typing import Any
@@ -49,6 +50,26 @@ async def test_fetch_sends_and_reads(javascript: JavaScript, module: str) -> Non
     sent = server.received[0]
     assert (sent.method, sent.path, sent.query, sent.body) == ("POST", "/items", {"page": "1"}, {"a": "ü"})
     assert sent.headers["x-key"] == "k"
+
+
+async def test_headers_in_another_encoding_are_answered_all_the_same(javascript: JavaScript) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: caf\xe9\r\nConnection: close\r\n\r\nok")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        code = "const said = await fetch($url); return [said.headers.get('X-Name'), await said.text()]"
+        value = await asyncio.wait_for(javascript.run(code, url=f"http://{host}:{port}/"), 10)
+
+    assert value == ["caf\ufffd", "ok"]
+
+
+async def test_half_characters_are_replaced(javascript: JavaScript) -> None:
+    value = await javascript.run(r"console.log('a\ud800'); return ['\ud83d!', { 'k\udc00': '\\ud83d' }, '😀']")
+
+    assert value == ["\ufffd!", {"k\ufffd": "\\ud83d"}, "😀"]
 
 
 async def test_a_refused_request_is_the_functions_to_handle(javascript: JavaScript) -> None:

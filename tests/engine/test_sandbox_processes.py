@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -144,6 +146,51 @@ async def test_a_process_that_dies_takes_only_its_call_along(before: set[int]) -
         with pytest.raises(NodeError, match="ended in the middle of a function"):
             await call
         assert await javascript.run("return 2") == 2
+
+
+async def test_one_that_died_while_it_was_idle_is_nobodys_failure(before: set[int]) -> None:
+    async with javascript_sandbox() as javascript:
+        await javascript.run("return 1")
+        running = started(before)
+        running[0].kill()
+        assert await gone(running)
+
+        assert await javascript.run("return 2") == 2
+
+
+async def test_one_that_starts_for_nobody_ends(before: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[psutil.Process] = []
+    is_launched = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    go_on = threading.Event()
+    launch = process._launch
+
+    def slowly(compute_s: float, output_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        child = launch(compute_s, output_bytes)
+        launched.append(psutil.Process(child[0].pid))
+        loop.call_soon_threadsafe(is_launched.set)
+        go_on.wait(10)
+        return child
+
+    monkeypatch.setattr(process, "_launch", slowly)
+    async with javascript_sandbox() as javascript:
+        call = asyncio.create_task(javascript.run("return 1"))
+        await is_launched.wait()
+
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        go_on.set()
+
+        assert await gone(launched)
+
+
+async def test_a_machine_without_room_for_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/program")
+
+    async with javascript_sandbox() as javascript:
+        with pytest.raises(NodeError, match="did not start"):
+            await javascript.run("return 1")
 
 
 async def test_a_loop_that_is_not_this_one_has_its_own(before: set[int]) -> None:
