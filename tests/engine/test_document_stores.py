@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.document_stores import Collection, Component
+from engine.documents import storable
 from engine.errors import FlowError, NodeError, NodeInputError
 from engine.nodes.document_stores import run_loader, run_look_up
 from engine.providers.base import Document, Embedder
@@ -100,6 +101,18 @@ async def test_documents_are_taken_away_by_their_source(nodes: NodeWorld) -> Non
     assert removed == 1
     assert await find(nodes, "snow") == [COAL.text]
     assert list(nodes.records.kept["/n"].values()) == ["b"]
+
+
+def test_what_no_database_holds_is_taken_out_of_a_document() -> None:
+    class Page:
+        def __str__(self) -> str:
+            return "page 1"
+
+    found = Document("a\0b\ud800", {"n\0": float("nan"), "big": 2**64, "at": Page(), "deep": [("x", True, None, 1.5)]})
+
+    kept = storable(found)
+
+    assert kept == Document("ab?", {"n": None, "big": str(2**64), "at": "page 1", "deep": [["x", True, None, 1.5]]})
 
 
 @pytest.mark.parametrize("name", ["memoryVectorStore", "faiss", "documentStoreVS", "plainText", "ghost"])
