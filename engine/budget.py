@@ -9,11 +9,13 @@ from engine.errors import RunLimitExceeded
 
 @dataclass(slots=True)
 class Budget:
-    """Both bounds end the run that reaches them."""
+    """Each of the bounds ends the run that goes beyond it."""
 
     most_executions: int  # of nodes
     bytes_left: int  # of outputs and tokens
+    most_tokens: int  # of chat models, read and written
     executions: int = 0
+    tokens: int = 0
 
     def execute(self) -> None:
         """Count a node that is about to run. Raises RunLimitExceeded if no more may."""
@@ -29,3 +31,20 @@ class Budget:
         self.bytes_left -= size_bytes
         if self.bytes_left < 0:
             raise RunLimitExceeded("The run put out more than it may: let its nodes answer more briefly, or end loops.")
+
+    def check_tokens(self) -> None:
+        """Raises RunLimitExceeded if no model may be asked any more."""
+        if self.tokens >= self.most_tokens:
+            raise self._too_many_tokens()
+
+    def spend_tokens(self, tokens: int) -> None:
+        """Count what a model read and wrote. Raises RunLimitExceeded when that is more than the run may."""
+        self.tokens += tokens
+        if self.tokens > self.most_tokens:
+            raise self._too_many_tokens()
+
+    def _too_many_tokens(self) -> RunLimitExceeded:
+        return RunLimitExceeded(
+            f"The run's models have used {self.tokens} tokens of the {self.most_tokens} that a run may use: show them "
+            "less, let them answer more briefly, or end loops."
+        )

@@ -45,7 +45,7 @@ class MissingTypes(FlowError):
 
 
 class RunLimitExceeded(EngineError):
-    """A bound on the run (node executions, time, output) was reached."""
+    """A bound on the run (node executions, time, output, tokens of models) was reached."""
 
     code = "run_limit"
 
@@ -102,3 +102,4 @@ class ProviderError(NodeError):
         self.retryable = retryable
         self.status = status
         self.retry_after_s = retry_after_s
+        self.model_name = ""  # of the chat model that failed; empty for any other service

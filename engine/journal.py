@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # The parts of a state by how they change: keys come, change and go; items are added at the end; the rest is replaced.
 MAPS = ("values", "outputs", "runs", "jumps", "decisions")
 TAILS = ("messages", "reasoning")
-WHOLE = ("form", "last_loop", "waiting_jumps", "is_forgetful", "executions", "paused_at", "kept")
+WHOLE = ("form", "last_loop", "waiting_jumps", "is_forgetful", "executions", "tokens", "paused_at", "kept")
 
 
 class Changes:

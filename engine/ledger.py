@@ -43,6 +43,8 @@ class Ledger:
 
     def commit(self, turn: Turn, outcome: Outcome) -> None:
         """What a turn changes: state, messages, trace, and which nodes are ready."""
+        # A node that failed has spent as well: what is written down behind it has to know.
+        self._state.executions, self._state.tokens = self._running.budget.executions, self._running.budget.tokens
         result = outcome.result
         if outcome.error is None and result.jump_to is not None and result.jump_to not in self._plan.steps:
             outcome = replace(outcome, error=_no_target(result.jump_to))
@@ -130,7 +132,6 @@ class Ledger:
         state.messages += result.messages
         state.usage += result.usage
         state.outputs |= result.inner
-        state.executions = self._running.budget.executions
 
     def _advance(self, turn: Turn, result: NodeResult, output: Mapping[str, Any], choice: scheduler.Choice) -> None:
         state, node = self._state, turn.step.node

@@ -31,6 +31,7 @@ class Limits:
     wall_s: float = 300.0
     executions: int = 1000  # of nodes
     output_bytes: int = 16 * 1024 * 1024  # of all outputs and tokens together
+    tokens: int = 1_000_000  # of all chat models together, read and written, as far as vendors report them
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def run_flow(
 
     feed = Feed()
     most_executions = min(limits.executions, plan.most_executions or limits.executions)
-    budget = Budget(most_executions, limits.output_bytes, state.executions)
+    budget = Budget(most_executions, limits.output_bytes, limits.tokens, state.executions, state.tokens)
     running = Running(plan, request, world, state, budget, work, answer, feed)
     run = _Run(running, commands, Scribe(running, feed) if is_journalled and not plan.endings else None)
     return _events(run, feed, limits.wall_s)

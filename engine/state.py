@@ -31,6 +31,7 @@ class RunState:
     is_forgetful: bool = False  # the stored conversation is not to be seen
     usage: Usage = field(default_factory=Usage)
     executions: int = 0  # of nodes, those of inner runs included
+    tokens: int = 0  # of models, those of inner runs included; more than `usage`: failed nodes spend some, too
     paused_at: str = ""  # the node that waits for a human
     kept: Any = None  # what that node wants back: see `engine.spec.Pause`
     # Not part of a snapshot: loaded or built again, or of classic graphs, which do not pause.
@@ -69,6 +70,7 @@ def snapshot(state: RunState) -> dict[str, Any]:
         "decisions": [[index, taken] for index, taken in state.decisions.items()],
         "messages": [message_to_json(message) for message in state.messages],
         "usage": asdict(state.usage),
+        "tokens": state.tokens,
     }
 
 
@@ -85,6 +87,7 @@ def restore(saved: Mapping[str, Any]) -> RunState:
         decisions=dict(saved["decisions"]),
         messages=[message_from_json(message) for message in saved["messages"]],
         usage=Usage(**saved["usage"]),
+        tokens=saved.get("tokens", 0),
         reasoning=list(saved.get("reasoning", ())),
     )
 

@@ -24,6 +24,7 @@ from engine.events import (
 from engine.feed import Feed, Sink
 from engine.flow import Node
 from engine.inner import Inner
+from engine.metering import metered
 from engine.plan import Plan, Step, resolved_config
 from engine.retry import NONE, tried
 from engine.scope import SCOPES
@@ -152,7 +153,7 @@ class Turn:
             except NodeError as exc:
                 exc.within(part.node.label)
                 raise
-            instances.setdefault(part.node.id, result.value)
+            instances.setdefault(part.node.id, metered(result, self._run.budget).value)
 
     def broken_off(self) -> Outcome:
         """The outcome of a turn that was cancelled."""
@@ -179,15 +180,20 @@ class Turn:
     async def _take(self, inputs: Mapping[str, Any]) -> NodeResult:
         policy, world = self.step.policy, self._run.world
         if policy is NONE:
-            return await self.step.type.run(self._context, inputs)
+            return await self._run_once(inputs)
         said = len(self._run.said)
         return await tried(
-            lambda: self.step.type.run(self._context, inputs),
+            lambda: self._run_once(inputs),
             policy,
             clock=world.clock,
             rng=world.random,
             may_repeat=lambda: not self._kept and len(self._run.said) == said,
         )
+
+    async def _run_once(self, inputs: Mapping[str, Any]) -> NodeResult:
+        result = await self.step.type.run(self._context, inputs)
+        # Only components build models; to ask every other node for one would cost each of them time.
+        return metered(result, self._run.budget) if self.step.spec.role == "component" else result
 
     def _shown(self, result: NodeResult) -> Any:
         secrets = self._run.plan.registry.secrets
@@ -233,7 +239,8 @@ class Turn:
         own = self.step.node
         inputs = resolved_config(node_type.spec, config, self._scope)
         node = Node(own.id, node_type.spec.label, name, node_type.spec.version, node_type.spec.category, inputs)
-        return await node_type.run(replace(self._context, node=node, is_last=False), inputs)
+        result = await node_type.run(replace(self._context, node=node, is_last=False), inputs)
+        return metered(result, self._run.budget)
 
 
 def _classic_text(text: str) -> Any:

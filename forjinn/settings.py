@@ -182,6 +182,7 @@ CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or REDIS_URL
 PREDICTIONS_ON_REDIS = CELERY_BROKER_URL == REDIS_URL  # their queue is then written and read without kombu
 # How long a caller waits for an answer before it is told to look the execution up.
 PREDICTION_TIMEOUT_S = env_int("PREDICTION_TIMEOUT_S", 180)
+PREDICTION_MAX_TOKENS = env_int("PREDICTION_MAX_TOKENS", 1_000_000)  # of all chat models of a run together
 PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once in a worker process
 MEMORY_MAX_MESSAGES = env_int("MEMORY_MAX_MESSAGES", 200)  # the newest of a session that memory nodes may read
 PREDICTION_WAIT_EXPIRY_H = env_int("PREDICTION_WAIT_EXPIRY_H", 72)  # how long a run may wait for a person

@@ -153,7 +153,7 @@ class RunHost:
             recorder.warn(overrides.warnings)
             world = await self._world(run, flow, overrides.variables)
             flow = with_overrides(flow, overrides)
-            limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S)
+            limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S, tokens=settings.PREDICTION_MAX_TOKENS)
             resume = resume_of(run, behind)
             events = begun(flow, run_request(run), world, self._registry, limits, commands, resume)
             async for event in events:
