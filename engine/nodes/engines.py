@@ -292,7 +292,8 @@ def _parts(said: str, tools: dict[str, EngineTool]) -> list[tuple[str, EngineToo
     except ValueError:
         return []
     pairs = ((item.get("subQuestion"), item.get("toolName")) for item in items if isinstance(item, dict))
-    return [(str(part), tools[name]) for part, name in pairs if part and name in tools][:MOST_QUESTIONS]
+    named = ((part, str(name)) for part, name in pairs if part)
+    return [(str(part), tools[name]) for part, name in named if name in tools][:MOST_QUESTIONS]
 
 
 def _chosen(inputs: Inputs) -> Synthesizer:
