@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from math import isnan
 from typing import Any
 
 import regex
@@ -122,10 +123,14 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
+    written = value if isinstance(value, int | float) else _text(value)
+    if isinstance(written, str) and "_" in written:  # Python reads 1_000, which to authors is no number
+        return 0.0
     try:
-        return float(value if isinstance(value, int | float) else _text(value))
+        number = float(written)
     except (ValueError, OverflowError):
         return 0.0
+    return 0.0 if isnan(number) else number
 
 
 def _truth(value: Any) -> bool:
