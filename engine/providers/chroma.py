@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from engine.providers.base import Document, Found, Row
 from engine.providers.rest import RestDatabase, batches, flat
@@ -21,7 +22,7 @@ class ChromaIndex:
         name: str = "default_database",
     ) -> None:
         self._database = database
-        self._path = f"/api/v2/tenants/{tenant}/databases/{name}/collections"
+        self._path = f"/api/v2/tenants/{quote(tenant, safe='')}/databases/{quote(name, safe='')}/collections"
         self._collection = collection
         self._id = ""
 

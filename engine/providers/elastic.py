@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -34,13 +35,14 @@ class ElasticIndex:
     ) -> None:
         self._database = database
         self._index = index
+        self._path = f"/{quote(index, safe='')}"
         self._similarity = similarity
         self._is_open = is_open
 
     async def upsert(self, rows: Sequence[Row]) -> None:
         """See `VectorIndex.upsert`."""
-        if rows and await self._database.call("GET", f"/{self._index}", missing=True) is None:
-            await self._database.call("PUT", f"/{self._index}", self._shape(len(rows[0].vector)))
+        if rows and await self._database.call("GET", self._path, missing=True) is None:
+            await self._database.call("PUT", self._path, self._shape(len(rows[0].vector)))
         for batch in batches(rows):
             lines: list[Any] = []
             for row in batch:
@@ -55,7 +57,7 @@ class ElasticIndex:
         filters = [_term(key, value) for key, value in (where or {}).items()]
         asked = self._neighbours(vector, top_k, filters)
         hidden = {} if with_vectors else {"_source": {"excludes": [VECTOR]}}
-        answer = await self._database.call("POST", f"/{self._index}/_search", {"size": top_k, **asked, **hidden})
+        answer = await self._database.call("POST", f"{self._path}/_search", {"size": top_k, **asked, **hidden})
         return [_found(hit) for hit in answer["hits"]["hits"]]
 
     async def delete(self, ids: Sequence[str]) -> None:

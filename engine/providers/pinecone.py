@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -55,7 +56,7 @@ class PineconeIndex:
 
     async def _home(self) -> RestDatabase:
         if self._data is None:
-            host = str((await self._control.call("GET", f"/indexes/{self._index}"))["host"])
+            host = str((await self._control.call("GET", f"/indexes/{quote(self._index, safe='')}"))["host"])
             self._data = self._control.at(host if "://" in host else f"https://{host}")
         return self._data
 

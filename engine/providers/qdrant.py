@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from engine.providers.base import Document, Found, Row
 from engine.providers.rest import RestDatabase, as_uuid, batches
@@ -24,7 +25,7 @@ class QdrantIndex:
         metadata_key: str = "metadata",
     ) -> None:
         self._database = database
-        self._path = f"/collections/{collection}"
+        self._path = f"/collections/{quote(collection, safe='')}"
         self._distance = distance
         self._text_key = text_key
         self._metadata_key = metadata_key

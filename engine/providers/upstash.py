@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -19,7 +20,7 @@ class UpstashIndex:
 
     def __init__(self, database: RestDatabase, *, namespace: str = "") -> None:
         self._database = database
-        self._suffix = f"/{namespace}" if namespace else ""
+        self._suffix = f"/{quote(namespace, safe='')}" if namespace else ""
 
     async def upsert(self, rows: Sequence[Row]) -> None:
         """See `VectorIndex.upsert`."""

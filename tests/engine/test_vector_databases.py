@@ -118,6 +118,21 @@ async def test_qdrant_is_asked_with_a_filter(nodes: NodeWorld, written: str, sen
     assert (asked.body["limit"], asked.body["filter"]) == (2, sent)
 
 
+@pytest.mark.parametrize(
+    ("name", "field"), [("qdrant", "qdrantCollection"), ("upstash", "namespace"), ("openSearch", "indexName")]
+)
+async def test_names_cannot_break_out_of_paths(nodes: NodeWorld, name: str, field: str) -> None:
+    odd = "a/../../secrets?all=1#"
+    async with web_server((400, "{}")) as server:
+        found = await store(name, nodes, server.url, **{field: odd})
+        with pytest.raises(ProviderError):
+            await found.retrieve("snow")
+
+    (received,) = server.received
+    assert odd in received.path
+    assert received.query == {}
+
+
 async def test_chroma_keeps_columns(nodes: NodeWorld) -> None:
     made, kept = await upserted("chroma", nodes, (200, '{"id": "u1"}'), DONE)
 
