@@ -11,7 +11,7 @@ import orjson
 from engine.context import Clock
 from engine.errors import ProviderError
 from engine.http import HttpClient, StreamedAnswer
-from engine.providers.base import Completion, Message, ModelChunk, ToolSpec
+from engine.providers.base import Completion, Message, ModelChunk, TextDelta, ThinkingDelta, ToolSpec
 from engine.providers.openai_wire import Deltas, Endpoint, read_completion, request_body
 from engine.providers.refusals import refusal
 from engine.providers.retrying import Retrying
@@ -93,7 +93,7 @@ class OpenAIChatModel:
                         continue  # blank, a comment that keeps the connection alive, or an event's name
                     if line[5:].strip() == DONE:
                         is_done = True
-                    elif (delta := deltas.add(_event(line[5:]))) is not None:
+                    elif (delta := _delta(deltas, line[5:])) is not None:
                         yield delta
                 if len(rest) > MAX_LINE:
                     raise ProviderError(f"{at.host} sent an event of more than {MAX_LINE} bytes.", retryable=False)
@@ -110,8 +110,8 @@ class OpenAIChatModel:
             )
 
 
-def _event(payload: bytes) -> Any:
+def _delta(deltas: Deltas, payload: bytes) -> TextDelta | ThinkingDelta | None:
     try:
-        return orjson.loads(payload)
-    except ValueError as exc:
-        raise ProviderError("The model sent an event that is no JSON.", retryable=True) from exc
+        return deltas.add(orjson.loads(payload))
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise ProviderError("The model sent an event that is no part of a chat completion.", retryable=True) from exc

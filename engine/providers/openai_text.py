@@ -68,7 +68,7 @@ class OpenAITextModel:
             text = str(choice["text"]).strip()
         except (ValueError, LookupError, TypeError) as exc:
             raise ProviderError("The model's answer is no completion.", retryable=True) from exc
-        tokens = Usage(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+        tokens = Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
         return Completion(text, usage=tokens, finish_reason=choice.get("finish_reason") or "")
 
 

@@ -41,16 +41,16 @@ def read_completion(content: bytes) -> Completion:
         answer = orjson.loads(content)
         choice = answer["choices"][0]
         message = choice["message"]
-    except (ValueError, LookupError, TypeError) as exc:
+        calls = enumerate(message.get("tool_calls") or ())
+        return Completion(
+            text=_text(message.get("content")),
+            tool_calls=tuple(_whole_call(number, call) for number, call in calls),
+            usage=_usage(answer.get("usage") or {}),
+            finish_reason=choice.get("finish_reason") or "",
+            thinking=message.get("reasoning_content") or message.get("reasoning") or "",
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
         raise ProviderError("The model's answer is no chat completion.", retryable=True) from exc
-    calls = enumerate(message.get("tool_calls") or ())
-    return Completion(
-        text=_text(message.get("content")),
-        tool_calls=tuple(_whole_call(number, call) for number, call in calls),
-        usage=_usage(answer.get("usage") or {}),
-        finish_reason=choice.get("finish_reason") or "",
-        thinking=message.get("reasoning_content") or message.get("reasoning") or "",
-    )
 
 
 def request_body(

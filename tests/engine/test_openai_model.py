@@ -343,7 +343,25 @@ async def test_arguments_that_are_no_json_are_an_error(http: HttpClient, clock: 
             await chat_at(url, http, clock).complete(HELLO)
 
 
-async def test_an_answer_that_is_no_completion_is_an_error(http: HttpClient, clock: StillClock) -> None:
-    async with bytewise(b"<html>welcome</html>") as url:
+@pytest.mark.parametrize(
+    "event", ["[1]", "{", '{"choices": [null]}', '{"choices": 1}', '{"choices": [{"delta": "x"}]}']
+)
+async def test_an_event_that_is_none_is_an_error(http: HttpClient, clock: StillClock, event: str) -> None:
+    async with bytewise(f"data: {event}\n\n".encode()) as url:
+        with pytest.raises(ProviderError, match="no part of a chat completion"):
+            await words(chat_at(url, http, clock))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>welcome</html>",
+        b'{"choices": [{"message": null}]}',
+        b'{"choices": [{"message": {"tool_calls": [null]}}]}',
+        b'{"choices": [{"message": {"content": "a"}}], "usage": [1]}',
+    ],
+)
+async def test_an_answer_that_is_no_completion_is_an_error(http: HttpClient, clock: StillClock, body: bytes) -> None:
+    async with bytewise(body) as url:
         with pytest.raises(ProviderError, match="no chat completion"):
             await chat_at(url, http, clock).complete(HELLO)
