@@ -123,8 +123,10 @@ CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_ALL_ORIGINS = True  # no cookie is read there, so no origin gains anything by it
 CORS_EXPOSE_HEADERS = [
     "ETag",
+    "Idempotency-Replayed",
     "Link",
     "Location",
+    "Preference-Applied",
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
@@ -138,9 +140,11 @@ CORS_ALLOW_HEADERS = [
     "accept",
     "authorization",
     "content-type",
+    "idempotency-key",
     "if-match",
     "if-none-match",
     "last-event-id",
+    "prefer",
     "x-request-from",
 ]
 

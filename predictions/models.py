@@ -127,6 +127,25 @@ class Wait(WorkspaceScoped):
         return f"{self.execution_id} waits for {self.event or self.kind}"
 
 
+class IdempotencyKey(models.Model):
+    """A request that counts once; see `predictions.idempotency`. Its scope holds the workspace, so it needs none."""
+
+    id = models.BigAutoField(primary_key=True)
+    scope = models.CharField(max_length=64)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE)
+    attempt = models.SmallIntegerField()  # those before the request
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "key"], name="idempotency_key_once")]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.execution_id}"
+
+
 class ChatMessage(WorkspaceScoped):
     """One turn of a conversation. Memory reads these by (chatflow, session), never by session alone."""
 

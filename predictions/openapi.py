@@ -180,12 +180,56 @@ TOO_OFTEN = {"429": {"description": "Beyond the flow's rate limit, in its author
 NOT_WAITING = {"409": {"description": "Nothing waits in this session for that answer.", **ERROR_RESPONSE}}
 TOO_SLOW = {"504": {"description": "A node took too long.", **ERROR_RESPONSE}}
 
+ACCEPTED: Schema = {
+    "description": "It goes on by itself: look for the answer at Location.",
+    "headers": {"Location": {"schema": TEXT}, "Preference-Applied": {"schema": TEXT}},
+    "content": _json(
+        {
+            "type": "object",
+            "properties": {
+                "executionId": {"type": "string", "format": "uuid"},
+                "chatId": TEXT,
+                "sessionId": TEXT,
+                "state": {"enum": ["INPROGRESS"]},
+            },
+            "required": ["executionId", "chatId", "sessionId", "state"],
+        },
+        {
+            "executionId": "0190a0e6-8f3a-7c70-8000-0e4f1b2c3d4e",
+            "chatId": "visitor-7",
+            "sessionId": "visitor-7",
+            "state": "INPROGRESS",
+        },
+    ),
+}
+ONCE = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same request with the same key gets the first one's answer, for 24 hours.",
+}
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": TEXT,
+    "description": "`respond-async`: do not wait; `wait=N`: wait N seconds at most. Then the answer is a 202.",
+}
+ASYNC = {
+    "name": "async",
+    "in": "query",
+    "schema": {"type": "boolean"},
+    "description": "As Prefer: respond-async.",
+}
+KEY_REUSED = {
+    "422": {"description": "The key came before with another request, or the flow ended so.", **ERROR_RESPONSE}
+}
+
 PREDICT: Schema = {
     "operationId": "prediction_create",
     "summary": "Ask a deployed chatflow.",
     "description": "Public flows need no key. With Last-Event-ID a running or finished stream is continued.",
     "security": PUBLIC,
-    "parameters": [LAST_EVENT],
+    "parameters": [LAST_EVENT, ONCE, PREFER, ASYNC],
     "requestBody": {
         "required": True,
         "content": {
@@ -208,6 +252,8 @@ PREDICT: Schema = {
             "description": "The answer, whole or as it comes.",
             "content": {**_json(ANSWER, EXAMPLE_ANSWER), **EVENTS},
         },
+        "202": ACCEPTED,
+        **KEY_REUSED,
         **NOT_FROM_HERE,
         **NOT_WAITING,
         **TOO_OFTEN,

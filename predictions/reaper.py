@@ -102,6 +102,14 @@ WHERE wait.due_at <= now() AND run.id = wait.execution_id AND run.state NOT IN (
 """
 
 
+# The keys of requests that nobody will send again.
+OLD_KEYS = """
+DELETE FROM predictions_idempotencykey WHERE id IN (
+    SELECT id FROM predictions_idempotencykey WHERE created_at < now() - interval '24 hours' LIMIT 1000
+)
+"""
+
+
 class Reaper:
     """One process's share of looking after open runs."""
 
@@ -161,6 +169,7 @@ class Reaper:
         text = EXPIRED.format(hours=settings.PREDICTION_WAIT_EXPIRY_H)
         row = await (await connection.execute(EXPIRE, [text])).fetchone()
         await connection.execute(FORGET)
+        await connection.execute(OLD_KEYS)
         if row and row[0]:
             logger.info("runs ended: nobody answered", extra={"runs": row[0]})
 

@@ -13,6 +13,7 @@ from chatflows.records import FlowRecord
 from forjinn.core.errors import Conflict, Unavailable
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.dispatch import BrokerAway, dispatch
+from predictions.idempotency import Once
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.requests import HumanAnswer, RequestInvalid
 from predictions.web import WebProcess
@@ -25,18 +26,31 @@ WHERE run.chatflow_id = %b AND run.session_id = %b ORDER BY run.id DESC LIMIT 1
 """
 # Compares and sets: of two callers at once one finds the run as it was. The attempt changes with each time it ran.
 RESUME = """
-UPDATE predictions_execution
-SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, is_streaming = %b, reply_to = %b,
-    worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL, error = '',
-    error_code = '', finished_at = NULL
-WHERE id = %b AND state = %b AND attempt = %b AND checkpoint IS NOT NULL
-RETURNING id
+WITH resumed AS (
+    UPDATE predictions_execution
+    SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, is_streaming = %b, reply_to = %b,
+        worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL, error = '',
+        error_code = '', finished_at = NULL
+    WHERE id = %b AND state = %b AND attempt = %b AND checkpoint IS NOT NULL
+    RETURNING id, attempts_before
+), noted AS (
+    INSERT INTO predictions_idempotencykey (scope, key, fingerprint, execution_id, attempt)
+    SELECT once->>'scope', once->>'key', once->>'fingerprint', id, attempts_before
+    FROM resumed, (SELECT %b::jsonb AS once) AS request WHERE once->>'key' IS NOT NULL
+    ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id = excluded.execution_id,
+        attempt = excluded.attempt, created_at = now()
+)
+SELECT id FROM resumed
 """
 FOR_WHAT = {"message": "the user's next message", "event": "the event '{event}'", "timer": "a time to come"}
 # No worker was told. The answer may be given again, also to a run that had failed.
 WAIT_ON = """
-UPDATE predictions_execution SET state = 'WAITING', finished_at = now()
-WHERE id = %b AND state = 'QUEUED' AND attempt = %b
+WITH waiting AS (
+    UPDATE predictions_execution SET state = 'WAITING', finished_at = now()
+    WHERE id = %b AND state = 'QUEUED' AND attempt = %b RETURNING id, attempt
+)
+DELETE FROM predictions_idempotencykey known USING waiting
+WHERE known.execution_id = waiting.id AND known.attempt = waiting.attempt
 """
 
 
@@ -117,15 +131,25 @@ async def report_event(process: WebProcess, *, workspace_id: UUID, event: str, d
     return ids
 
 
-async def resume_prediction(process: WebProcess, *, run: WaitingRun, answer: HumanAnswer, is_streaming: bool) -> None:
-    """Queue the run again with the answer, and wake a worker.
+async def resume_prediction(
+    process: WebProcess,
+    *,
+    run: WaitingRun,
+    answer: HumanAnswer,
+    is_streaming: bool,
+    once: Once | None = None,
+    has_caller: bool = True,
+) -> None:
+    """Queue the run again with the answer, and wake a worker. `has_caller`: somebody waits here for what it says.
 
     Raises Conflict if somebody else was faster, Unavailable, within seconds, when it cannot be done.
     """
     if not process.hub.is_connected:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached")
     said = orjson.dumps({"humanInput": _said(run, answer)}).decode()
-    values = [said, is_streaming, process.hub.channel, run.id, run.state, run.attempt]
+    noted = orjson.dumps(once).decode()
+    channel = process.hub.channel if has_caller else ""
+    values = [said, is_streaming, channel, run.id, run.state, run.attempt, noted]
     try:
         async with borrowed(process.pool) as connection:
             is_first = await (await connection.execute(RESUME, values)).fetchone()

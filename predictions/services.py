@@ -11,6 +11,7 @@ from chatflows.records import FlowRecord
 from forjinn.core.errors import AppError, NotFound, Unavailable
 from forjinn.core.ids import uuid7
 from predictions.dispatch import BrokerAway
+from predictions.idempotency import Once
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.post_processing import post_processor
 from predictions.requests import PredictionRequest
@@ -57,9 +58,20 @@ SELECT id, chatflow_id, question, chat_id, session_id, attempts_before FROM pred
 
 
 async def start_prediction(
-    process: WebProcess, *, flow: FlowRecord, request: PredictionRequest, execution_id: UUID, is_streaming: bool
-) -> None:
-    """Record the run and wake a worker. Raises Unavailable, within seconds, when either cannot be done."""
+    process: WebProcess,
+    *,
+    flow: FlowRecord,
+    request: PredictionRequest,
+    execution_id: UUID,
+    is_streaming: bool,
+    once: Once | None = None,
+    has_caller: bool = True,
+) -> bool:
+    """Record the run and wake a worker; False if a request with this idempotency key has done so before.
+
+    `has_caller`: somebody waits in this process for what the run says. Raises Unavailable, within seconds, when it
+    cannot be done.
+    """
     if not process.hub.is_connected:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached")
     run = NewRun(
@@ -73,10 +85,11 @@ async def start_prediction(
         question=request.question,
         request=_stored(request, flow),
         is_streaming=is_streaming,
-        reply_to=process.hub.channel,
+        reply_to=process.hub.channel if has_caller else "",
+        once=once,
     )
     try:
-        await process.start_run(run)
+        return await process.start_run(run)
     except BrokerAway as exc:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached") from exc
     except DatabaseAway as exc:

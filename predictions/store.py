@@ -13,6 +13,7 @@ from engine.providers.base import Message
 from predictions.batching import Batcher
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.encoding import encode
+from predictions.idempotency import Once
 from predictions.pool import Pool, borrowed
 
 
@@ -31,6 +32,7 @@ class NewRun:
     request: Mapping[str, Any]
     is_streaming: bool
     reply_to: str
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,28 @@ class JournalledNode:
     changes: str | None  # JSON text that `engine.journal.fold` reads
 
 
+# Of the runs with an idempotency key those are recorded whose key is new, or too old to count.
 RECORD = """
+WITH new AS (
+    SELECT * FROM jsonb_to_recordset(%b::jsonb) AS new (id uuid, workspace_id uuid, chatflow_id uuid, version_id uuid,
+        chat_id text, session_id text, chat_type text, question text, request jsonb, is_streaming boolean,
+        reply_to text, once jsonb)
+), noted AS (
+    INSERT INTO predictions_idempotencykey AS known (scope, key, fingerprint, execution_id, attempt)
+    SELECT DISTINCT ON (once->>'scope', once->>'key') once->>'scope', once->>'key', once->>'fingerprint', id, 0
+    FROM new WHERE once->>'key' IS NOT NULL ORDER BY once->>'scope', once->>'key', id
+    ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id = excluded.execution_id,
+        attempt = excluded.attempt, created_at = now()
+    WHERE known.created_at < now() - interval '24 hours'
+    RETURNING execution_id
+)
 INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id, chat_type,
     question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
     input_tokens, output_tokens)
 SELECT id, workspace_id, chatflow_id, version_id, 'QUEUED', chat_id, session_id, chat_type,
     question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0
-FROM jsonb_to_recordset(%b::jsonb) AS new (id uuid, workspace_id uuid, chatflow_id uuid, version_id uuid, chat_id text,
-    session_id text, chat_type text, question text, request jsonb, is_streaming boolean, reply_to text)
+FROM new WHERE once->>'key' IS NULL OR id IN (SELECT execution_id FROM noted)
+RETURNING id
 """
 
 # Locked in id order and without waiting: two workers that were sent the same runs neither deadlock nor queue up.
@@ -214,10 +230,11 @@ class Store:
         self.settle = Batcher(self._settle)
         self.journal = Batcher(self._journal)
 
-    async def record_many(self, runs: Sequence[NewRun]) -> None:
-        """Write new runs down, committed when this returns."""
+    async def record_many(self, runs: Sequence[NewRun]) -> set[UUID]:
+        """Write new runs down, committed when this returns; the ids of those that are new, by their idempotency key."""
         async with borrowed(self.pool) as connection:
-            await connection.execute(RECORD, [_json(runs)])
+            cursor = await connection.execute(RECORD, [_json(runs)])
+            return {row[0] for row in await cursor.fetchall()}
 
     async def _claim(self, ids: Sequence[UUID]) -> Sequence[ClaimedRun | None]:
         async with borrowed(self.pool) as connection:

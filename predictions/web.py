@@ -28,10 +28,13 @@ logger = logging.getLogger(__name__)
 
 LAST_ANSWERS_S = 5.0  # how long waiting callers may still get their answer once the process is to stop
 
-# Recorded, but no worker will ever be told: the caller was answered 503 and will ask again.
+# Recorded, but no worker will ever be told: the caller was answered 503 and will ask again, with the same key.
 ABANDON = """
-UPDATE predictions_execution SET state = 'FAILED', error = %b, error_code = 'broker_away', finished_at = now()
-WHERE id = ANY(%b) AND state = 'QUEUED'
+WITH abandoned AS (
+    UPDATE predictions_execution SET state = 'FAILED', error = %b, error_code = 'broker_away', finished_at = now()
+    WHERE id = ANY(%b) AND state = 'QUEUED' RETURNING id
+)
+DELETE FROM predictions_idempotencykey WHERE execution_id IN (SELECT id FROM abandoned)
 """
 
 
@@ -45,7 +48,7 @@ class WebProcess:
         self.http = http
         self.closing = asyncio.Event()
         self._store = Store(pool)
-        self.start_run: Batcher[NewRun, None] = Batcher(self._start_runs)
+        self.start_run: Batcher[NewRun, bool] = Batcher(self._start_runs)
 
     def close_gently(self) -> None:
         """Send streams elsewhere now; callers that wait for one answer get some seconds more."""
@@ -53,16 +56,16 @@ class WebProcess:
         self.hub.wake_all(abandon=False)
         asyncio.get_running_loop().call_later(LAST_ANSWERS_S, lambda: self.hub.wake_all(abandon=True))
 
-    async def _start_runs(self, runs: Sequence[NewRun]) -> Sequence[None]:
-        """Record, commit, then wake workers: from the commit on nothing can lose the runs."""
-        await self._store.record_many(runs)
-        ids = [run.id for run in runs]
+    async def _start_runs(self, runs: Sequence[NewRun]) -> Sequence[bool]:
+        """Record, commit, then wake workers: from the commit on nothing can lose the runs. Which of them are new?"""
+        new = await self._store.record_many(runs)
         try:
-            await dispatch(self.redis, ids)
+            if new:
+                await dispatch(self.redis, [run.id for run in runs if run.id in new])
         except BrokerAway:
-            await self._abandon(ids)
+            await self._abandon(list(new))
             raise
-        return [None] * len(runs)
+        return [run.id in new for run in runs]
 
     async def _abandon(self, ids: Sequence[UUID]) -> None:
         async with borrowed(self.pool) as connection:

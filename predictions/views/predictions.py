@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -18,19 +19,22 @@ from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unavailabl
 from forjinn.core.openapi import documented
 from predictions import openapi
 from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow
+from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
+from predictions.idempotency import REPLAYED, read_once
 from predictions.limits import RateLimited
 from predictions.pool import DatabaseAway
+from predictions.preferences import Preference, read_preference
 from predictions.publicity import public_config
-from predictions.requests import HumanAnswer, PredictionRequest, RequestInvalid, asks_for_stream, read_request
-from predictions.resumes import find_asking, find_waiting, resume_prediction
-from predictions.services import RunFailedError, find_run, new_execution_id, start_prediction
+from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
+from predictions.services import RunFailedError, find_run
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
 from predictions.stream import EntryId
 from predictions.web import web_process
 
+AnyResponse = TypeVar("AnyResponse", bound=HttpResponseBase)
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
@@ -88,37 +92,51 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
         if asks_for_stream(request):
             return _plain_refusal(exc)
         raise
-    return await _run(request, flow)
+    return await _run(request, flow, caller)
 
 
-async def _run(request: HttpRequest, flow: FlowRecord) -> HttpResponseBase:
+async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpResponseBase:
     asked = read_request(request)
+    preference = read_preference(request)
+    once = read_once(request, flow.workspace_id, flow.id, caller.key.id if caller.key else "")
     process = web_process()
     is_streaming = asked.wants_stream and flow.is_streamable
-    answer, waiting = asked.answer, None
-    if answer:
-        waiting = await find_waiting(process.pool, flow=flow, session_id=asked.session_id, answer=answer)
-    elif asked.question and (waiting := await find_asking(process.pool, flow=flow, session_id=asked.session_id)):
-        answer = HumanAnswer("message", asked.question)
-    execution_id = waiting.id if waiting else new_execution_id()
-    watcher = process.hub.watch(execution_id, is_live=True, after=waiting.attempt if waiting else 0)
-    try:
-        if waiting and answer:
-            await resume_prediction(process, run=waiting, answer=answer, is_streaming=is_streaming)
-        else:
-            await start_prediction(
-                process, flow=flow, request=asked, execution_id=execution_id, is_streaming=is_streaming
-            )
-        if is_streaming:
-            renderer = FrameRenderer(question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id)
-            frames = Frames(watcher, renderer, after=EntryId(0, 0), closing=process.closing)
-            return stream_response(frames, execution_id=str(execution_id))
-        settled = await watcher.settled(timeout_s=settings.PREDICTION_TIMEOUT_S + 5)
-    except BaseException:
-        watcher.close()
-        raise
-    watcher.close()
-    return _answer(settled, execution_id, flow, asked)
+    begun = await begin(
+        process, flow=flow, asked=asked, is_streaming=is_streaming, once=once, has_caller=preference.wait_s != 0
+    )
+    if is_streaming and preference.wait_s is None:
+        renderer = FrameRenderer(question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id)
+        frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=process.closing)
+        return _marked(stream_response(frames, execution_id=str(begun.execution_id)), begun)
+    with contextlib.closing(begun.watcher):
+        longest_s = settings.PREDICTION_TIMEOUT_S + 5
+        wait_s = longest_s if preference.wait_s is None else min(preference.wait_s, longest_s)
+        settled = await begun.watcher.settled(timeout_s=wait_s)
+    if settled is None and preference.wait_s is not None:
+        return _marked(_accepted(begun.execution_id, asked, preference), begun)
+    return _marked(_answer(settled, begun.execution_id, flow, asked), begun)
+
+
+def _marked(response: AnyResponse, begun: Begun) -> AnyResponse:
+    if begun.is_replay:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _accepted(execution_id: UUID, asked: PredictionRequest, preference: Preference) -> HttpResponse:
+    """The run goes on by itself; where to look for its answer."""
+    body = {
+        "executionId": str(execution_id),
+        "chatId": asked.chat_id,
+        "sessionId": asked.session_id,
+        "state": "INPROGRESS",
+    }
+    response = json_response(body)
+    response.status_code = 202
+    response.headers["Location"] = f"/api/v1/executions/{execution_id}"
+    if preference.applied:
+        response.headers["Preference-Applied"] = preference.applied
+    return response
 
 
 def _answer(
