@@ -92,3 +92,18 @@ def find_json(answer: str) -> Any:
         except ValueError:
             continue
     raise Unparsable("It is not JSON.")
+
+
+def read_choice(said: str, question: str) -> tuple[str, str]:
+    """Whom a model that routes a question chose, and the question as it put it.
+
+    Nobody, and the question as it is, if the model did not keep to the form.
+    """
+    try:
+        answer = find_json(said)
+    except Unparsable:
+        answer = None
+    if not isinstance(answer, Mapping):
+        return "", question
+    reworded = answer.get("next_inputs")
+    return str(answer.get("destination")), reworded if isinstance(reworded, str) and reworded.strip() else question

@@ -11,7 +11,7 @@ from engine.moderation import MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.asking import ask
 from engine.nodes.questions import with_images
-from engine.parsers import Unparsable, find_json
+from engine.parsers import read_choice
 from engine.providers.base import ChatModel, Message, Usage
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
@@ -94,18 +94,6 @@ async def _chosen(model: ChatModel, parts: Mapping[str, Part], question: str) ->
     told = await model.complete([Message("system", ROUTE.format(candidates=candidates)), Message("user", question)])
     destination, reworded = read_choice(told.text, question)
     return parts.get(destination), reworded, told.usage
-
-
-def read_choice(said: str, question: str) -> tuple[str, str]:
-    """Whom a model chose, and the question as it put it. Nobody if it did not keep to the form."""
-    try:
-        answer = find_json(said)
-    except Unparsable:
-        answer = None
-    if not isinstance(answer, Mapping):
-        return "", question
-    reworded = answer.get("next_inputs")
-    return str(answer.get("destination")), reworded if isinstance(reworded, str) and reworded.strip() else question
 
 
 NODES = (NodeType(PROMPT, run_prompt), NodeType(CHAIN, moderated(run_chain)))

@@ -13,8 +13,8 @@ from engine.moderation import MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.agent_loop import FunctionCalling, named_tools, run_agent
 from engine.nodes.asking import ask
-from engine.nodes.prompt_routing import read_choice
 from engine.nodes.questions import transcript, with_images
+from engine.parsers import read_choice
 from engine.prompts import Prompt
 from engine.providers.base import ChatModel, Completion, Message, Retriever, Usage, VectorStore
 from engine.retrieval import StoreRetriever
