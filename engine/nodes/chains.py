@@ -96,7 +96,7 @@ async def run_conversation(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """Ask the model with the conversation so far between the system message and the question."""
     messages = await question_messages(
         ctx,
-        system=values.text(inputs, "systemMessagePrompt"),
+        system=values.text(inputs, "systemMessagePrompt", FRIENDLY),
         memory=values.connected(inputs, "memory", Memory, "A Conversation Chain needs a memory"),
         prompt=inputs.get("chatPromptTemplate") or None,
     )

@@ -116,6 +116,17 @@ async def test_a_conversation_holds_what_was_said_before(nodes: NodeWorld) -> No
     assert result.usage == Usage(10, 3)
 
 
+@pytest.mark.parametrize("more", [{}, {"systemMessagePrompt": ""}])
+async def test_a_conversation_without_a_system_message_is_friendly(nodes: NodeWorld, more: dict[str, Any]) -> None:
+    model = FakeChatModel(["Hello"])
+
+    await run_conversation(nodes.context("Hi"), {"model": model, "memory": Memory(nodes.history), **more})
+
+    (system, _) = told(model)
+    assert system[0] == "system"
+    assert system[1].startswith("The following is a friendly conversation")
+
+
 async def test_a_conversations_prompt_may_hold_the_history_as_text(nodes: NodeWorld) -> None:
     nodes.history.sessions["s1"] = [Message("user", "I am Ann"), Message("assistant", "Hello Ann")]
     model = FakeChatModel()
