@@ -33,8 +33,9 @@ from engine.providers.retrying import Retrying
 class LangChainChatModel:
     """Implements `ChatModel`. `host` and `secrets` are for error messages: what to name, and what never to repeat.
 
-    A model that cannot be made to use a tool, as some cannot while they think, is told of a schema in words. The model
-    must not retry by itself: it would do so in the middle of an answer, and not listen to cancellation.
+    A model that cannot be made to use a tool, as some cannot while they think, is told of a schema in words, as is one
+    whose package knows no tools. The model must not retry by itself: it would do so in the middle of an answer, and not
+    listen to cancellation.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class LangChainChatModel:
         self._host = host
         self._retrying = retrying
         self._sees_images = sees_images
-        self._takes_forced_tools = takes_forced_tools
+        self._takes_tools = type(model).bind_tools is not BaseChatModel.bind_tools
+        self._takes_forced_tools = takes_forced_tools and self._takes_tools
         self._secrets = secrets
 
     async def complete(
@@ -136,10 +138,9 @@ class LangChainChatModel:
     def _with_tools(self, tools: Sequence[ToolSpec]) -> Any:
         if not tools:
             return self._model
-        try:
-            return self._model.bind_tools([_tool(tool) for tool in tools])
-        except NotImplementedError as exc:
-            raise NodeInputError("Agent needs to have a function calling capable models.") from exc
+        if not self._takes_tools:
+            raise NodeInputError("Agent needs to have a function calling capable models.")
+        return self._model.bind_tools([_tool(tool) for tool in tools])
 
     def _sent(self, messages: Sequence[Message]) -> list[BaseMessage]:
         """The messages as LangChain has them: one system message at most, and no empty ones, which vendors refuse."""

@@ -100,6 +100,14 @@ async def test_a_model_that_cannot_call_tools_says_so() -> None:
         await heard(adapted(Scripted(chunks=[])), tools=[TOOL])
 
 
+async def test_a_model_that_cannot_call_tools_is_told_of_a_shape_in_words() -> None:
+    chat = adapted(GenericFakeChatModel(messages=iter([AIMessage('{"town": "Bern"}')])))
+
+    answer = await chat.complete(HELLO, schema={"type": "object", "properties": {"town": {"type": "string"}}})
+
+    assert answer.text == '{"town": "Bern"}'
+
+
 @pytest.mark.parametrize(
     ("error", "told", "retryable"),
     [
