@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
-from bs4.element import NavigableString, Tag
+from bs4.element import CData, NavigableString, Tag
 
 from engine.errors import NodeError, NodeInputError
 from engine.files import File
@@ -177,17 +177,27 @@ def _selected(page: BeautifulSoup, selector: str) -> list[Tag]:
 
 
 def _seen(part: Tag) -> str:
-    """Its text with line breaks where a reader sees them: around blocks, not around a word in bold."""
-    for text in part.find_all(string=True):
-        # Not comments and the like, which are of classes of their own and not seen.
-        if type(text) is NavigableString and "\n" in text and not text.find_parent("pre"):
-            text.replace_with(text.replace("\n", " "))
-    for block in part.find_all(BLOCKS):
-        block.insert_before("\n")
-        block.insert_after("\n")
-    for cell in part.find_all(("td", "th")):
-        cell.insert_after(" ")
-    return part.get_text()
+    """Its text with line breaks where a reader sees them: around blocks, not around a word in bold.
+
+    One walk: changing the tree on the way takes the square of its depth, which a hostile page can make of any size.
+    """
+    pieces: list[str] = []
+    inside, names, pres = [iter(part.contents)], [part.name], int(part.name == "pre")
+    while inside:
+        child = next(inside[-1], None)
+        if child is None:
+            inside.pop()
+            name = names.pop()
+            pres -= name == "pre"
+            pieces.append("\n" if name in BLOCKS else " " if name in ("td", "th") else "")
+        elif isinstance(child, Tag):
+            inside.append(iter(child.contents))
+            names.append(child.name)
+            pres += child.name == "pre"
+            pieces.append("\n" if child.name in BLOCKS else "")
+        elif isinstance(child, CData) or type(child) is NavigableString:  # comments and the like are not seen
+            pieces.append(str(child) if pres or isinstance(child, CData) else str(child).replace("\n", " "))
+    return "".join(pieces)
 
 
 BY_EXTENSION: Mapping[str, Callable[[File], list[Document]]] = {
