@@ -275,8 +275,8 @@ def test_a_store_goes_with_all_that_it_had_here(api: Api, workspace: Workspace, 
             cursor.execute(
                 "INSERT INTO chatflows_vector VALUES (%s, %s, 'd', 'text', '{}', '[1,2]')", [workspace.pk, collection]
             )
-            record = [workspace.pk, f"/{collection}/0123"]
-            cursor.execute("INSERT INTO chatflows_vectorrecord VALUES (%s, %s, 'd', 's')", record)
+            record = f"/{collection}/0123"
+            cursor.execute("INSERT INTO chatflows_vectorrecord VALUES (%s, %s, 'd', 's')", [workspace.pk, record])
 
     deleted = api.delete(f"{STORE}/{store}")
 
