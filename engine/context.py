@@ -174,6 +174,7 @@ class RunRequest:
     session_id: str
     chatflow_id: str = ""
     form: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)  # what the run's state holds before its first node
     history: tuple[Message, ...] = ()
     images: tuple[str, ...] = ()
     is_streaming: bool = False  # False: nobody watches tokens, so models are called without streaming
@@ -256,6 +257,7 @@ class NodeContext:
     inner: InnerRuns
     runs: int = 0  # how often this node has already run in this run
     answer: Mapping[str, Any] | None = None  # a human's, if the run was paused at this node
+    is_repeatable: bool = True  # False: it has said or done what must not be said or done twice
     kept: Any = None  # what the node kept of itself when it paused: see `Pause.kept`
 
     @property

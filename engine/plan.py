@@ -13,9 +13,9 @@ from engine.flow import Flow, Node
 from engine.graph import Graph
 from engine.multiagent import arrange
 from engine.registry import Registry
-from engine.retry import ERROR_HANDLE, Policy, read_policy
+from engine.retry import ERROR_HANDLE, Fallback, Policy, read_policy
 from engine.scope import READERS, is_shared
-from engine.spec import NodeRun, NodeSpec, NodeType
+from engine.spec import NodeRun, NodeSpec, NodeType, Param
 from engine.templating import (
     COMPILED,
     UPDATES,
@@ -89,7 +89,8 @@ def plan_for(flow: Flow, registry: Registry) -> Plan:
 
 def _plan_agentflow(flow: Flow, registry: Registry) -> Plan:
     components = [name for node in flow.nodes.values() for name in components_in(node.inputs)]
-    registry.require([*(node.name for node in flow.nodes.values()), *components])
+    fallbacks = [name for node in flow.nodes.values() for name in fallbacks_in(node)]
+    registry.require([*(node.name for node in flow.nodes.values()), *components, *fallbacks])
     return _part(flow, registry, flow.graph)
 
 
@@ -156,7 +157,8 @@ def part_plan(flow: Flow, registry: Registry, node_id: str, ending: NodeRun) -> 
 
 def _towards(flow: Flow, registry: Registry, endings: tuple[str, ...]) -> Plan:
     graph = flow.graph.part(set().union(*map(flow.graph.ancestors, endings)))
-    registry.require(flow.nodes[node_id].name for node_id in graph.ids)
+    needed = [flow.nodes[node_id] for node_id in graph.ids]
+    registry.require([*(node.name for node in needed), *(name for node in needed for name in fallbacks_in(node))])
     steps = {
         node_id: _classic_step(flow.nodes[node_id], flow, registry, is_last=node_id in endings) for node_id in graph.ids
     }
@@ -256,6 +258,8 @@ def _step(node: Node, node_type: NodeType, inputs: Mapping[str, Any], registry: 
     dynamic = tuple((name, value) for name, value in inputs.items() if isinstance(value, COMPILED))
     references = [reference for _, value in dynamic for reference in value.references()]
     policy = read_policy(node.policy, node.label)
+    if policy.fallback is not None:
+        _check_fallback(policy.fallback, node, node_type.spec, registry)
     is_independent = node_type.is_independent is not None and node_type.is_independent(node.inputs)
     return Step(
         node,
@@ -268,6 +272,36 @@ def _step(node: Node, node_type: NodeType, inputs: Mapping[str, Any], registry: 
         frozenset(reference.root for reference in references if reference.root not in READERS),
         may_run_ahead=policy.concurrent or (is_independent and not any(map(is_shared, references))),
     )
+
+
+def _check_fallback(fallback: Fallback, node: Node, spec: NodeSpec, registry: Registry) -> None:
+    registry.require([fallback.name])
+    if not asked_model(spec):
+        raise FlowError(
+            f"The policy of {node.label} is wrong: fallbackModel works in nodes that ask a model themselves, such as "
+            "agents, chains and LLM nodes."
+        )
+
+
+def asked_model(spec: NodeSpec) -> str:
+    """The param that holds the model which a node of this type asks when it runs; empty if it asks none.
+
+    Components only hand a model on: who runs with them asks it.
+    """
+    params = () if spec.role == "component" else spec.params
+    names = (p.name for p in params if (p.name == "model" and p.is_anchor) or _chooses_model(p))
+    return next(names, "")
+
+
+def _chooses_model(param: Param) -> bool:
+    return param.kind == "asyncOptions" and param.name.endswith("Model")
+
+
+def fallbacks_in(node: Node) -> list[str]:
+    """The type of the model that the node's policy names, if it does."""
+    fallback = node.policy.get("fallbackModel")
+    name = fallback.get("name") if isinstance(fallback, Mapping) else None
+    return [name] if isinstance(name, str) and name else []
 
 
 def _accepted(node: Node, spec: NodeSpec) -> set[str]:

@@ -24,16 +24,28 @@ ERROR_HANDLE = "error"  # of `<node id>-output-error`: the way out that "branch"
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """The model that stands in: a node type, and its inputs as a v2 node configures a component."""
+
+    name: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A node's own, from `data.policy` in the flow; every key may be left out:
 
         {"retry": {"max": 2, "baseSeconds": 0.5, "ceilingSeconds": 8, "on": ["rateLimit", "timeout"]},
-         "timeoutSeconds": 30, "onError": "fail" | "continue" | "branch", "concurrent": true}
+         "timeoutSeconds": 30, "onError": "fail" | "continue" | "branch", "concurrent": true,
+         "fallbackModel": {"name": "chatOpenAI", "config": {"modelName": "gpt-4o-mini", ...}}}
 
-    A retry follows a ProviderError that may pass, or a timeout, unless the node has already said something. `on` keeps
-    it to some of these: "rateLimit", "timeout" (the policy's or the vendor's), "server" (any other answer that refuses)
-    and "connection" (no answer, or one that broke off); left out, it is all of them. "continue"
-    goes on with `{"error": message}` as the node's output; "branch" does, along the edges of its handle "error" alone.
+    A retry follows a ProviderError that may pass, or a timeout, unless the node has already said something or, as an
+    agent, called a tool. `on` keeps it to some of these: "rateLimit", "timeout" (the policy's or the vendor's),
+    "server" (any other answer that refuses) and "connection" (no answer, or one that broke off); left out, all.
+    `fallbackModel`: when the model that the node itself asks fails after the retries, or the node's time is up, the
+    node runs once more with this model instead; under the same condition, so not behind an agent's first tool.
+    "continue" goes on with `{"error": message}` as the node's output; "branch" does, along the edges of its handle
+    "error" alone.
     `concurrent` lets a node run beside those that are ready before it: it then sees state and messages as they were
     when it became ready.
     """
@@ -45,6 +57,7 @@ class Policy:
     timeout_s: float | None = None
     on_error: OnError = "fail"
     concurrent: bool = False
+    fallback: Fallback | None = None
 
 
 NONE = Policy()
@@ -69,6 +82,7 @@ def read_policy(raw: Mapping[str, Any], label: str) -> Policy:
         timeout_s=None if timeout is None else _bounded(timeout, "timeoutSeconds", label, LONGEST_S),
         on_error=on_error,
         concurrent=raw.get("concurrent") is True,
+        fallback=_fallback(raw.get("fallbackModel"), label),
     )
 
 
@@ -94,7 +108,7 @@ async def tried(
     attempt = 0
     while True:
         try:
-            return await _timed(run, policy.timeout_s)
+            return await timed(run, policy.timeout_s)
         except (ProviderError, NodeTimeout) as exc:
             attempt += 1
             is_final = isinstance(exc, ProviderError) and not exc.retryable
@@ -117,7 +131,8 @@ def _failure(exc: ProviderError | NodeTimeout) -> Failure:
     return "server" if exc.status else "connection"
 
 
-async def _timed(run: Callable[[], Awaitable[NodeResult]], limit_s: float | None) -> NodeResult:
+async def timed(run: Callable[[], Awaitable[NodeResult]], limit_s: float | None) -> NodeResult:
+    """What `run` gives. Raises NodeTimeout if that takes longer than the limit, None being no limit."""
     if limit_s is None:
         return await run()
     try:
@@ -127,6 +142,18 @@ async def _timed(run: Callable[[], Awaitable[NodeResult]], limit_s: float | None
         if not limit.expired():
             raise
         raise NodeTimeout(f"It took longer than the {limit_s:g} seconds that its policy allows.") from exc
+
+
+def _fallback(raw: Any, label: str) -> Fallback | None:
+    if raw is None:
+        return None
+    name, config = (raw.get("name"), raw.get("config", {})) if isinstance(raw, Mapping) else (None, None)
+    if not isinstance(name, str) or not name or not isinstance(config, Mapping):
+        raise FlowError(
+            f"The policy of {label} is wrong: fallbackModel must be an object such as "
+            "{'name': 'chatOpenAI', 'config': {'modelName': 'gpt-4o-mini'}}."
+        )
+    return Fallback(name, config)
 
 
 def _failures(value: Any, label: str) -> frozenset[Failure]:

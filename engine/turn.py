@@ -12,7 +12,7 @@ import orjson
 
 from engine.budget import Budget
 from engine.context import NodeContext, RunRequest, World
-from engine.errors import EngineError, NodeError, NodeInputError
+from engine.errors import EngineError, NodeError, NodeInputError, NodeTimeout, ProviderError
 from engine.events import (
     Event,
     NodeStarted,
@@ -25,8 +25,9 @@ from engine.feed import Feed, Sink
 from engine.flow import Node
 from engine.inner import Inner
 from engine.metering import metered
-from engine.plan import Plan, Step, resolved_config
-from engine.retry import NONE, tried
+from engine.plan import Plan, Step, asked_model, resolved_config
+from engine.providers.base import ChatModel
+from engine.retry import NONE, Fallback, timed, tried
 from engine.scope import SCOPES
 from engine.spec import NodeResult
 from engine.state import RunState
@@ -80,7 +81,7 @@ class Outcome:
 class Turn:
     """What it says before it is due is kept until `begin`, so observers see one node after the other."""
 
-    __slots__ = ("_context", "_inputs", "_is_due", "_kept", "_run", "_scope", "_started", "step")
+    __slots__ = ("_context", "_inputs", "_is_due", "_kept", "_run", "_scope", "_started", "_warnings", "step")
 
     def __init__(self, run: Running, step: Step) -> None:
         self.step = step
@@ -89,6 +90,7 @@ class Turn:
         self._inputs: Mapping[str, Any] = {}
         self._scope = SCOPES[run.plan.flow.kind](run.request, run.world, run.state)
         self._is_due = False
+        self._warnings: list[str] = []
         self._kept: list[tuple[type[Event], tuple[Any, ...]]] = []
         state, node = run.state, step.node
         self._context = NodeContext(
@@ -167,7 +169,7 @@ class Turn:
             started_s=started_s,
             duration_s=self._run.world.clock.monotonic() - start,
             error=error,
-            warnings=_warnings(self._scope.unresolved) if self._scope.unresolved else (),
+            warnings=[*self._warnings, *_warnings(self._scope.unresolved)],
         )
 
     def _broke(self, exc: BaseException) -> NodeError:
@@ -181,14 +183,43 @@ class Turn:
         policy, world = self.step.policy, self._run.world
         if policy is NONE:
             return await self._run_once(inputs)
-        said = len(self._run.said)
-        return await tried(
+        attempt = tried(
             lambda: self._run_once(inputs),
             policy,
             clock=world.clock,
             rng=world.random,
-            may_repeat=lambda: not self._kept and len(self._run.said) == said,
+            may_repeat=lambda: self._context.is_repeatable,
         )
+        if policy.fallback is None:
+            return await attempt
+        try:
+            return await attempt
+        except (ProviderError, NodeTimeout) as exc:
+            # A vendor of something else than models fails again, whoever is asked.
+            is_the_models = isinstance(exc, NodeTimeout) or bool(exc.model_name)
+            if not is_the_models or not self._context.is_repeatable:
+                raise
+            self._inputs = await self._with_fallback(policy.fallback, inputs, exc)
+        return await timed(lambda: self._run_once(self._inputs), policy.timeout_s)
+
+    async def _with_fallback(
+        self, fallback: Fallback, inputs: Mapping[str, Any], failure: ProviderError | NodeTimeout
+    ) -> Mapping[str, Any]:
+        """The inputs with the other model. Raises the failure itself if that cannot be built."""
+        param = asked_model(self.step.spec)
+        own = inputs[param]
+        name = getattr(failure, "model_name", "") or (own.model_name if isinstance(own, ChatModel) else str(own))
+        try:
+            model = (await self._build(fallback.name, fallback.config)).value
+            if not isinstance(model, ChatModel):
+                raise NodeInputError("it is no chat model")
+        except NodeError as exc:
+            self._warnings.append(f"{name} failed, and {fallback.name} could not stand in: {exc.message}")
+            raise failure from exc
+        self._warnings.append(f"{name} failed, so {model.model_name} was asked instead: {failure.message}")
+        if isinstance(own, ChatModel):
+            return {**inputs, param: model}
+        return {**inputs, param: fallback.name, f"{param}Config": fallback.config}
 
     async def _run_once(self, inputs: Mapping[str, Any]) -> NodeResult:
         result = await self.step.type.run(self._context, inputs)
@@ -213,10 +244,12 @@ class Turn:
             self._run.said.append(fields[1])
 
     def _say(self, text: str) -> None:
+        self._context.is_repeatable = False
         self._run.budget.spend(len(text))
         self._emit(TokenEmitted, self.step.node.id, text)
 
     def _think(self, text: str, duration_s: float | None) -> None:
+        self._context.is_repeatable = False
         self._run.budget.spend(len(text))
         self._emit(ThinkingEmitted, self.step.node.id, text, duration_s)
 

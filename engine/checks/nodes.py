@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 
 from engine.checks.problem import Problem
-from engine.errors import LeftOut, NodeInputError
+from engine.errors import FlowError, LeftOut, NodeInputError
 from engine.flow import Drawing, Node
 from engine.graph import Graph
+from engine.plan import asked_model
 from engine.registry import Registry
+from engine.retry import read_policy
 from engine.spec import NodeSpec, Param
 
 # Why some types that other servers have are not here, and what does their work instead.
@@ -24,6 +26,7 @@ WHY_NOT: Mapping[str, str] = {
 }
 ADDRESS = re.compile(r"url|basepath|endpoint|apibase", re.IGNORECASE)
 NOT_EXPORTED = frozenset({"file", "folder", "password"})
+FALLBACK = "policy.fallbackModel"
 CREDENTIALS = ("FLOWISE_CREDENTIAL_ID", "credential")
 
 
@@ -68,6 +71,7 @@ def node_problems(drawing: Drawing, registry: Registry) -> Iterator[Problem]:
         for field, name, config in configured(node.inputs):
             chosen = next((str(config[key]) for key in CREDENTIALS if config.get(key)), "")
             yield from _check(Place(node, name, config, chosen, field), registry)
+        yield from _policy_problems(place, registry)
 
 
 def places_of(drawing: Drawing) -> Iterator[Place]:
@@ -75,6 +79,27 @@ def places_of(drawing: Drawing) -> Iterator[Place]:
     for node in drawing.nodes.values():
         yield Place(node, node.name, node.inputs, "")
         yield from (Place(node, name, config, "", path) for path, name, config in configured(node.inputs))
+
+
+def _policy_problems(place: Place, registry: Registry) -> Iterator[Problem]:
+    """What is wrong with the node's policy, and with the model that it names to stand in."""
+    node_type = registry.get(place.name)
+    try:
+        policy = read_policy(place.node.policy, place.node.label)
+    except FlowError as exc:
+        yield place.problem(exc.message, field="policy")
+        return
+    if (fallback := policy.fallback) is None:
+        return
+    if node_type is not None and not asked_model(node_type.spec):
+        yield place.problem(
+            "fallbackModel works in nodes that ask a model themselves",
+            "set it at the agent, chain or LLM node that asks",
+            field=FALLBACK,
+        )
+    chosen = next((str(fallback.config[key]) for key in CREDENTIALS if fallback.config.get(key)), "")
+    stands_in = replace(place, name=fallback.name, inputs=fallback.config, credential=chosen, field=FALLBACK)
+    yield from _check(replace(stands_in, connected=frozenset(), unasked=frozenset()), registry)
 
 
 def configured(inputs: Any, field: str = "") -> Iterator[tuple[str, str, Mapping[str, Any]]]:

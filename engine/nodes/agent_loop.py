@@ -132,6 +132,8 @@ async def _call_rest(
             waits = True
             break
         run.is_approved = False
+        # Whatever fails from here on, no policy may begin anew: the tool would act twice.
+        ctx.is_repeatable = False
         used, result = await call_tool(tools, call)
         run.used.append(used)
         run.results.append(result)
