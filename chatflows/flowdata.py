@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,15 +45,27 @@ class FlowDataInvalid(BadRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredInput:
+    """A field of the form that a flow begins with. `options`: what may be chosen; empty: anything of its kind."""
+
+    name: str
+    kind: str  # string, number, boolean, options
+    is_required: bool
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FlowFacts:
     """`start_input_type` is that of an AgentFlow v2's start node, "" for other graphs.
 
-    `asks_users`: it may ask the user something and take their next message for the answer.
+    `asks_users`: it may ask the user something and take their next message for the answer. `inputs`: the fields of the
+    form that it begins with.
     """
 
     start_input_type: str
     is_streamable: bool
     asks_users: bool = False
+    inputs: tuple[DeclaredInput, ...] = ()
 
 
 def read_graph(text: str) -> Graph:
@@ -94,6 +106,7 @@ def facts_of(graph: Graph) -> FlowFacts:
         start_input_type=input_type if isinstance(input_type, str) else "",
         is_streamable=kind_of(graph) != "CHATFLOW" or _is_classic_streamable(graph, nodes),
         asks_users=any(node.get("name") in ASKING for node in nodes),
+        inputs=tuple(_declared(start)) if start and input_type == "formInput" else (),
     )
 
 
@@ -133,6 +146,19 @@ def _ends_in_tokens(node: Node) -> bool:
         case "Engine":
             return name in STREAMING_ENGINES
     return False
+
+
+def _declared(start: Node) -> Iterator[DeclaredInput]:
+    """A field is required unless it says that it is not: `required: false`."""
+    for row in _rows(_inputs(start).get("formInputTypes")):
+        if name := row.get("name"):
+            options = tuple(str(one["option"]) for one in _rows(row.get("addOptions")) if one.get("option"))
+            kind = str(row.get("type") or "string")
+            yield DeclaredInput(str(name), kind, row.get("required") not in (False, "false"), options)
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def _category(node: Node) -> str:

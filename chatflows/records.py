@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from chatflows.flowdata import FlowDataInvalid, FlowFacts, facts_of, read_graph
+from chatflows.flowdata import DeclaredInput, FlowDataInvalid, FlowFacts, facts_of, read_graph
 from chatflows.models import SLUG_LENGTH, Chatflow, ChatflowVersion
 from forjinn.core.errors import DATABASE_AWAY, Unavailable
 from forjinn.core.records import RecordCache, announce_stale
@@ -44,6 +44,7 @@ class FlowRecord:
     start_input_type: str
     is_streamable: bool
     asks_users: bool
+    inputs: tuple[DeclaredInput, ...]
 
 
 def find_flow(flow_id: UUID) -> FlowRecord | None:
@@ -79,6 +80,7 @@ async def aflow_at(flow: FlowRecord, version_id: UUID) -> FlowRecord:
         start_input_type=facts.start_input_type,
         is_streamable=_streams(flow.kind, facts, flow.chatbot_config),
         asks_users=facts.asks_users,
+        inputs=facts.inputs,
     )
 
 
@@ -105,6 +107,7 @@ def _load(flow_id: UUID) -> FlowRecord | None:
         start_input_type=facts.start_input_type,
         is_streamable=_streams(flow.kind, facts, chatbot_config),
         asks_users=facts.asks_users,
+        inputs=facts.inputs,
     )
 
 

@@ -88,7 +88,7 @@ def run_flow(
     snapshot that cannot be read. Closing the iterator cancels what is going on.
     """
     plan = plan_for(flow, registry)
-    state, answer = RunState(queue=deque(plan.first), form=request.form), None
+    state, answer = RunState(queue=deque(plan.first), form=request.form, values=dict(request.state)), None
     if resume is not None:
         saved = fold(resume.snapshot or snapshot(state), resume.changes)
         state, answer = _restored(saved, plan), resume.answer

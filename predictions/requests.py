@@ -84,6 +84,7 @@ class PredictionRequest:
     attached: str = ""  # text of fully uploaded files, put before the question
     lead_email: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)  # what an agent flow's state begins with
     answer: HumanAnswer | None = None  # set: no new question, but a run that waits goes on
     is_new_chat: bool = False  # nobody can have said anything in it
 
@@ -97,6 +98,7 @@ class PredictionRequest:
             "uploads": [{k: v for k, v in upload.items() if k != "data"} for upload in self.uploads],
             "attachment": self.attached,
             "override": self.overrides,
+            "state": self.state,
             "newChat": self.is_new_chat,
         }
         return {key: value for key, value in kept.items() if value}

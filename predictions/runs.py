@@ -290,6 +290,7 @@ def run_request(run: ClaimedRun) -> RunRequest:
         session_id=run.session_id,
         chatflow_id=str(run.chatflow_id),
         form=dict(request.get("form") or ()),
+        state=request.get("state") or {},
         history=tuple(
             Message(role="user" if turn["role"] == "userMessage" else "assistant", content=turn["content"])
             for turn in request.get("history") or ()
