@@ -108,6 +108,9 @@ def with_models_at(model_url: str, flow_data: str, *, embeddings: bool = False) 
             if name := replaced.get(category):
                 inputs[param] = name
                 _point(inputs[f"{param}Config"], model_url)
+        policy = data.get("policy")
+        if isinstance(policy, dict) and isinstance(fallback := policy.get("fallbackModel"), dict):
+            fallback["name"], fallback["config"] = replaced[CHAT_MODELS], {"basepath": model_url}
     return orjson.dumps(graph).decode()
 
 

@@ -235,3 +235,21 @@ def test_it_may_use_the_tools_of_the_workspace_that_is_named_and_no_others(
     assert "LOUD" in json.dumps(model.requests[1].messages)
     with pytest.raises(CommandError, match="is not here: run the flow in a workspace that keeps it"):
         run(flow, question="Hello", model_url=model.url)
+
+
+def test_the_model_that_stands_in_is_replaced_as_well() -> None:
+    config = {"FLOWISE_CREDENTIAL_ID": "theirs", "basepath": "https://elsewhere.example"}
+    node = {
+        "id": "a",
+        "data": {
+            "name": "llmAgentflow",
+            "inputs": {},
+            "policy": {"fallbackModel": {"name": "chatAnthropic", "config": config}},
+        },
+    }
+
+    replaced = json.loads(with_models_at("http://localhost:1/v1", json.dumps({"nodes": [node], "edges": []})))
+
+    fallback = replaced["nodes"][0]["data"]["policy"]["fallbackModel"]
+    assert fallback["name"] != "chatAnthropic"
+    assert fallback["config"] == {"basepath": "http://localhost:1/v1"}
