@@ -20,7 +20,7 @@ from engine.documents import wire
 from engine.errors import EngineError
 from engine.providers.base import Document
 from engine.registry import Registry
-from engine.storing import find_documents, read_documents, remove_documents, searched_for, store_documents
+from engine.storing import find_documents, place_of, read_documents, remove_documents, searched_for, store_documents
 from engine.vectors import content_id
 from predictions.upserts import UpsertFailed, upsert_world
 from predictions.web import WebProcess
@@ -86,7 +86,8 @@ class Librarian:
                 )
                 if emptied:
                     await self._remove(store, collection, lambda _, source: source in emptied)
-            await sync_to_async(services.mark_upserted)(store_id=store.pk)
+            mark = sync_to_async(services.mark_upserted)
+            await mark(workspace_id=self.workspace_id, store_id=store.pk, place=place_of(collection))
         return counts
 
     async def take_away(self, store: DocumentStore, loader: Loader | None = None) -> int:
@@ -152,13 +153,19 @@ async def _working(loaders: Sequence[Loader], status: Status, done: Status) -> A
         states = {loader.pk: _after_failure(loader, status) for loader in loaders}
         await sync_to_async(services.end_work)(states=states, begun_at=begun_at)
         raise
-    await sync_to_async(services.end_work)(states=dict.fromkeys(ids, done), begun_at=begun_at)
+    # What was stale before an upsert still is: its chunks are stored, though they are not what it would read now.
+    states = {
+        loader.pk: loader.status if done == Status.UPSERTED and loader.status == Status.STALE else done
+        for loader in loaders
+    }
+    await sync_to_async(services.end_work)(states=states, begun_at=begun_at)
 
 
 def _after_failure(loader: Loader, status: Status) -> str:
-    """Reading changes nothing before its end, upserting may have changed a part."""
-    is_changed = status == Status.UPSERTING and loader.status == Status.UPSERTED
-    return Status.STALE if is_changed or loader.status in WORKING else loader.status
+    """Reading changes nothing before its end, upserting may have stored a part."""
+    if status == Status.UPSERTING and loader.status in services.STORED_OR_SO:
+        return Status.SYNC
+    return Status.STALE if loader.status in WORKING else loader.status
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from engine.storing import Role, check_role, place_of
 from forjinn.core.errors import AppError, NotFound
 
 BATCH = 500  # chunks a statement
+STORED_OR_SO = (Status.UPSERTED, Status.UPSERTING)
 PARTS: Mapping[str, Role] = {
     "embedding": "embedding",
     "vector_store": "vector_store",
@@ -107,7 +108,8 @@ def choose_parts(*, workspace_id: UUID, store_id: object, **parts: Unpack[PartCh
     if _place(store) != place:
         store.upserted_at = None
         changed.append("upserted_at")
-        store.loaders.filter(status=Status.UPSERTED).update(status=Status.SYNC)
+        # Also what is on its way to the old place: `end_work` leaves it so.
+        store.loaders.filter(status__in=STORED_OR_SO).update(status=Status.SYNC)
     _save(store, *changed)
     return store
 
@@ -222,9 +224,13 @@ def replace_chunks(*, loader: Loader, documents: Collection[Document]) -> None:
     )
 
 
-def mark_upserted(*, store_id: UUID) -> None:
-    """Say that there is something to be found in a store."""
-    DocumentStore.objects.filter(pk=store_id).update(upserted_at=timezone.now())
+@transaction.atomic
+def mark_upserted(*, workspace_id: UUID, store_id: UUID, place: str) -> None:
+    """Say that there is something to be found in a store, unless it has moved meanwhile. Raises NotFound."""
+    store = _lock(workspace_id, store_id)
+    if _place(store) == place:
+        store.upserted_at = timezone.now()
+        store.save(update_fields=["upserted_at"])
 
 
 @transaction.atomic
@@ -306,9 +312,8 @@ def _find_chunk(workspace_id: UUID, store_id: object, loader_id: object, chunk_i
 
 
 def _recount(loader: Loader, *, chars: int, chunks: int = 0) -> None:
-    """A chunk of the loader has changed, so what is stored of it is out of date."""
-    stored = (Status.UPSERTED, Status.UPSERTING)
-    status = Status.STALE if loader.status in stored else loader.status
+    """A chunk of the loader has changed, and is not stored like that yet."""
+    status = Status.SYNC if loader.status in STORED_OR_SO else loader.status
     Loader.objects.filter(pk=loader.pk).update(
         total_chars=F("total_chars") + chars, total_chunks=F("total_chunks") + chunks, status=status
     )

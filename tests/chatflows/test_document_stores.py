@@ -11,8 +11,9 @@ from django.db import connection
 from django.utils import timezone
 
 from chatflows.documents.models import DocumentStore, Loader, LoaderFile, Status
-from chatflows.documents.services import begin_work, end_work, replace_chunks
+from chatflows.documents.services import begin_work, end_work, mark_upserted, replace_chunks
 from engine.providers.base import Document
+from engine.storing import place_of
 from forjinn.core.errors import NotFound
 from tests.cast import Api
 from tests.factories import graph_text, make_chatflow
@@ -306,6 +307,24 @@ def test_a_loader_that_was_changed_while_it_worked_stays_stale(api: Api, store: 
     end_work(states={loader.pk: Status.SYNC}, begun_at=begun_at)
 
     assert api.get(f"{STORE}/{store}").json()["status"] == "STALE"
+
+
+def test_a_store_that_moved_while_it_was_filled_holds_nothing(
+    api: Api, workspace: Workspace, store: str, loader: Loader
+) -> None:
+    parts = {"storeId": store, "embeddingName": "openAIEmbeddings", "vectorStoreName": "postgres"}
+    api.post("/document-store/vectorstore/save", parts)
+    found = DocumentStore.objects.get(pk=store)
+    assert found.collection is not None
+    begun_at = begin_work(loader_ids=[loader.pk], status=Status.UPSERTING)
+    api.post("/document-store/vectorstore/save", {**parts, "vectorStoreConfig": {"tableName": "another"}})
+
+    mark_upserted(workspace_id=workspace.pk, store_id=found.pk, place=place_of(found.collection))
+    end_work(states={loader.pk: Status.UPSERTED}, begun_at=begun_at)
+
+    found.refresh_from_db()
+    assert found.upserted_at is None
+    assert api.get(f"{STORE}/{store}").json()["status"] == "SYNC"
 
 
 def test_a_loader_that_was_deleted_while_it_worked_keeps_nothing(api: Api, store: str, loader: Loader) -> None:

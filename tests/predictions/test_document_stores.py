@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from predictions.documents import to_its_end
+from predictions.upserts import UpsertFailed
 from tests.model_server import ScriptedModel
 from tests.predictions import stores
 from tests.predictions.calls import Caller
@@ -153,8 +156,18 @@ def test_an_edited_chunk_is_found_once_the_store_is_upserted_again(holder: Calle
     holder.http.post("/document-store/vectorstore/insert", json={"storeId": papers}).raise_for_status()
 
     assert [json.loads(chunk["metadata"]) for chunk in edited["chunks"]][1] == {"page": 3}
-    assert before == ("STALE", [BLACK])
+    assert before == ("SYNC", [BLACK])
     assert (stores.status(holder, papers), stores.find(holder, papers, "coal")) == ("UPSERTED", ["Coal is dark."])
+
+
+def test_a_loader_that_would_read_something_else_stays_stale(holder: Caller, papers: str) -> None:
+    body = {"storeId": papers, "id": loader_of(holder, papers)["id"], "loaderConfig": {"text": "New."}}
+    holder.http.post("/document-store/loader/save", json=body).raise_for_status()
+
+    holder.http.post("/document-store/vectorstore/insert", json={"storeId": papers}).raise_for_status()
+
+    assert stores.status(holder, papers) == "STALE"
+    assert stores.find(holder, papers, "black") == [BLACK]
 
 
 def test_a_deleted_chunk_is_no_longer_found_after_the_next_upsert(holder: Caller, papers: str) -> None:
@@ -234,6 +247,21 @@ def test_what_fails_is_told_and_leaves_the_store_as_it_was(holder: Caller, model
     assert [loader["status"] for loader in loaders] == ["UPSERTED", "SYNC"]
 
 
+def test_an_upsert_that_fails_half_way_has_to_be_done_again(holder: Caller, model: ScriptedModel, papers: str) -> None:
+    stores.upsert(holder, papers, "Roses are red.")
+    chunk = holder.http.get(f"/document-store/chunks/{papers}/all/1").json()["chunks"][0]
+    address = f"/document-store/chunks/{papers}/{chunk['docId']}/{chunk['id']}"
+    holder.http.put(address, json={"pageContent": "Snow is cold."}).raise_for_status()
+    model.embedding_refusals.append(400)
+
+    refused = holder.http.post("/document-store/vectorstore/insert", json={"storeId": papers})
+    failed = stores.status(holder, papers)
+    holder.http.post("/document-store/vectorstore/insert", json={"storeId": papers}).raise_for_status()
+
+    assert (refused.status_code, failed, stores.status(holder, papers)) == (422, "SYNC", "UPSERTED")
+    assert "Snow is cold." in stores.find(holder, papers, "snow", topK=9)
+
+
 def test_a_store_without_a_place_says_what_to_choose(holder: Caller) -> None:
     store_id = stores.new_store(holder)
 
@@ -305,3 +333,33 @@ def test_a_strangers_store_is_not_there(neighbour: Caller, visitor: Caller, hold
 
     assert answers == {neighbour: [404] * len(calls), visitor: [401] * len(calls)}
     assert stores.find(holder, papers, "black") == [BLACK]
+
+
+async def test_work_goes_on_when_whoever_waits_for_it_goes_away() -> None:
+    begun, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await may_end.wait()
+        ended.set()
+
+    waiting = asyncio.create_task(to_its_end(work()))
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    may_end.set()
+
+    async with asyncio.timeout(5):
+        await ended.wait()
+
+
+async def test_what_work_gives_or_raises_reaches_whoever_waits() -> None:
+    async def work(text: str) -> str:
+        if not text:
+            raise UpsertFailed("nothing")
+        return text
+
+    assert await to_its_end(work("done")) == "done"
+    with pytest.raises(UpsertFailed, match="nothing"):
+        await to_its_end(work(""))
