@@ -22,7 +22,7 @@ from engine.events import (
 )
 from engine.graph import Edge
 from engine.retry import ERROR_HANDLE
-from engine.spec import Append, NodeResult, Pause
+from engine.spec import Append, NodeResult, Pause, Wait
 from engine.state import asked, snapshot
 from engine.templating import Late, as_text
 from engine.trace import Status, make_entry
@@ -79,6 +79,10 @@ class Ledger:
         """End the run on request, with what was said until now."""
         self.is_over = True
         self._feed.put(RunStopped, "".join(self._running.said))
+
+    def pause(self) -> None:
+        """End the run on request, before its next node, for it to go on there."""
+        self._end_paused(Pause("", {}, wait=Wait("order")))
 
     def fail(self, error: EngineError, node_id: str = "") -> None:
         """End the run with an error."""
@@ -211,6 +215,9 @@ class Ledger:
     def _pause(self, turn: Turn, pause: Pause) -> None:
         """The node stays at the head of the queue: it is asked again when the run goes on."""
         self._state.paused_at, self._state.kept = turn.step.node.id, pause.kept
+        self._end_paused(pause)
+
+    def _end_paused(self, pause: Pause) -> None:
         self.is_over = True
         saved = {**snapshot(self._state), "asked": asked(self._running.request)}
         self._feed.put(RunPaused, pause.text, pause.action, saved, pause.wait)

@@ -50,6 +50,7 @@ class Commands:
 
     def __init__(self) -> None:
         self.is_stopped = False
+        self.is_paused = False
         self._deadline: asyncio.Timeout | None = None
 
     def stop(self) -> None:
@@ -57,6 +58,12 @@ class Commands:
         self.is_stopped = True
         if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(0)
+
+    def pause(self) -> None:
+        """End the run, for it to go on later, once the node that is running has ended. Classic flows have no place
+        to go on from: they run to their end.
+        """
+        self.is_paused = True
 
     @contextlib.contextmanager
     def reaching(self, deadline: asyncio.Timeout) -> Iterator[None]:
@@ -198,6 +205,9 @@ class _Run:
         while queue and not self._ledger.is_over:
             if self.commands.is_stopped:
                 self._ledger.stop()
+                return
+            if self.commands.is_paused and self._scribe is not None:
+                self._ledger.pause()
                 return
             try:
                 self._running.budget.execute()

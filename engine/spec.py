@@ -114,11 +114,13 @@ class Append:
 class Wait:
     """What a paused node waits for: a person's decision, the user's next message, an event by its name, a time.
 
+    `order`: no node waits; the run was told to pause, and goes on when it is told so.
+
     After `for_s` seconds the node is asked again with the answer `{"type": "timeout"}`; without them it waits for as
     long as the server keeps runs that wait.
     """
 
-    kind: Literal["human", "message", "event", "timer"] = "human"
+    kind: Literal["human", "message", "event", "timer", "order"] = "human"
     event: str = ""
     for_s: float | None = None
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from engine.context import NodeContext
 from engine.events import NodeFinished, RunFinished, RunPaused
 from engine.providers.base import Message, ToolCall, Usage
-from engine.runner import Resume
-from engine.spec import Inputs, NodeResult, Pause
+from engine.runner import Commands, Resume
+from engine.spec import Inputs, NodeResult, Pause, Wait
 from engine.state import RunState, restore, snapshot
 from tests.engine.drawing import Board, echoes, entry_of, gives, ran
 from tests.engine.node_world import NodeWorld
@@ -207,3 +207,31 @@ states = st.builds(
 @given(states)
 def test_a_state_survives_its_snapshot_and_json(state: RunState) -> None:
     assert restore(orjson.loads(orjson.dumps(snapshot(state)))) == state
+
+
+async def test_a_run_that_is_told_to_pause_stops_before_its_next_node_and_goes_on_there(board: Board) -> None:
+    commands = Commands()
+
+    async def is_told(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+        commands.pause()
+        return NodeResult(output={"content": "done"})
+
+    board.does["work"] = is_told
+    flow = board.agentflow("start -> work -> next -> end")
+
+    paused = await board.run(flow, commands=commands, is_journalled=True)
+    events = await board.run(flow, resume=Resume(saved(paused[-1]), {"type": "order"}), is_journalled=True)
+
+    assert ran(paused) == ["start", "work"]
+    assert isinstance(paused[-1], RunPaused)
+    assert (paused[-1].wait, paused[-1].text, paused[-1].action) == (Wait("order"), "", {})
+    assert ran(events) == ["next", "end"]
+
+
+async def test_a_classic_flow_that_is_told_to_pause_runs_to_its_end(board: Board) -> None:
+    commands = Commands()
+    commands.pause()
+
+    events = await board.run("part -> chain", classic=True, commands=commands, is_journalled=True)
+
+    assert isinstance(events[-1], RunFinished)
