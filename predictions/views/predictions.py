@@ -10,12 +10,21 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apikeys.authentication import sent_key
 from apikeys.records import afind_key
 from chatflows.records import FlowRecord, afind_flow
-from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unavailable, error_headers, error_response
+from forjinn.core.errors import (
+    DATABASE_AWAY,
+    AppError,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+    error_headers,
+    error_response,
+)
 from forjinn.core.openapi import documented
 from predictions import openapi
 from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow
@@ -50,10 +59,8 @@ def api_view(*methods: str) -> Callable[[View], View]:
                 return await view(request, *args, **kwargs)
             except AppError as exc:
                 return error_response(exc, request)
-            except DatabaseAway:
-                return error_response(
-                    Unavailable("Unavailable for the moment: the database cannot be reached"), request
-                )
+            except (DatabaseAway, OperationalError, InterfaceError):  # the latter two from Django's models
+                return error_response(Unavailable(DATABASE_AWAY), request)
 
         return wrapped
 

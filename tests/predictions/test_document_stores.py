@@ -8,9 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.test import RequestFactory
 
 from predictions.documents import to_its_end
 from predictions.upserts import UpsertFailed
+from predictions.views.predictions import api_view
 from tests.model_server import ScriptedModel
 from tests.predictions import stores
 from tests.predictions.calls import Caller
@@ -363,3 +367,14 @@ async def test_what_work_gives_or_raises_reaches_whoever_waits() -> None:
     assert await to_its_end(work("done")) == "done"
     with pytest.raises(UpsertFailed, match="nothing"):
         await to_its_end(work(""))
+
+
+async def test_a_database_that_is_away_is_told_as_such() -> None:
+    @api_view("GET")
+    async def view(request: HttpRequest) -> HttpResponseBase:
+        raise OperationalError("server closed the connection")
+
+    response = await view(RequestFactory().get("/api/v1/document-store/store"))
+
+    assert isinstance(response, HttpResponse)
+    assert (response.status_code, json.loads(response.content)["code"]) == (503, "unavailable")
