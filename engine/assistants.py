@@ -100,7 +100,7 @@ def _look_up(store: Any) -> list[dict[str, Any]]:
             "inputs": {
                 "name": tool_name(name.lower()),
                 "description": str(store.get("description") or f"Looks something up in {name}."),
-                "returnSourceDocuments": bool(store.get("returnSourceDocuments")),
+                "returnSourceDocuments": store.get("returnSourceDocuments", False),
                 "retriever": STORE,  # until its id is known
             },
         },

@@ -6,6 +6,7 @@ import pytest
 from engine.errors import FlowError
 from engine.events import RunFinished
 from engine.flow import parse_flow
+from engine.nodes import values
 from engine.plan import plan_for
 from engine.providers.base import Message
 from engine.providers.fake import calling
@@ -76,6 +77,15 @@ def test_document_stores_become_tools_that_look_something_up() -> None:
         "retriever": "{{documentStoreVS_0.data.instance}}",
     }
     assert "{{retrieverTool_0.data.instance}}" in flow.nodes["toolAgent_0"].inputs["tools"]
+
+
+@pytest.mark.parametrize("said", ["false", False, None, ""])
+def test_sources_are_shown_only_where_somebody_wants_them(said: object) -> None:
+    stores = [{"id": "d1", "name": "My Manual", "returnSourceDocuments": said}]
+
+    flow = parse_flow(orjson.dumps({**DETAILS, "documentStores": stores}))
+
+    assert not values.flag(flow.nodes["retrieverTool_0"].inputs, "returnSourceDocuments")
 
 
 @pytest.mark.parametrize(
