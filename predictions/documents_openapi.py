@@ -150,6 +150,7 @@ _UPSERT_FIELDS: Schema = {
         "type": "boolean",
         "description": "Whether the loader `docId` is changed; else it is the pattern for a new one.",
     },
+    "createNewDocStore": {"type": "boolean", "description": "Refused if true: make the store first."},
     "embedding": NODE,
     "vectorStore": NODE,
     "recordManager": NODE,

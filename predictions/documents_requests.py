@@ -25,7 +25,16 @@ from predictions.upserts import uploaded_file
 
 ANY_FILE = "fileLoader"
 # Parts of a multipart body that hold JSON, as clients send them.
-JSON_PARTS = ("metadata", "loader", "splitter", "embedding", "vectorStore", "recordManager", "replaceExisting")
+JSON_PARTS = (
+    "metadata",
+    "loader",
+    "splitter",
+    "embedding",
+    "vectorStore",
+    "recordManager",
+    "replaceExisting",
+    "createNewDocStore",
+)
 STORE_PARTS: Mapping[str, str] = {
     "embedding": "embedding",
     "vectorStore": "vector_store",
@@ -79,6 +88,7 @@ class UpsertSerializer(ItemSerializer):
     """Documents for a store."""
 
     replaceExisting = FlagField(required=False)
+    createNewDocStore = FlagField(required=False)
     embedding = NodeSerializer(required=False, allow_null=True)
     vectorStore = NodeSerializer(required=False, allow_null=True)
     recordManager = NodeSerializer(required=False, allow_null=True)
@@ -124,7 +134,9 @@ def read_documents_body(request: HttpRequest, serializer: type[serializers.Seria
 
 
 def read_upsert_item(request: HttpRequest, form: Mapping[str, Any]) -> Item:
-    """What an upsert brings."""
+    """What an upsert brings. Raises StoreInvalid if it is to make a store as well."""
+    if form.get("createNewDocStore"):
+        raise StoreInvalid("createNewDocStore: make the store first, with POST /api/v1/document-store/store")
     files = [uploaded_file(file) for file in request.FILES.getlist("files")]
     return read_item(form, files=files, is_replaced=bool(form.get("replaceExisting")))
 

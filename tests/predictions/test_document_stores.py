@@ -298,6 +298,7 @@ def test_nothing_read_is_nothing_to_upsert(holder: Caller, model: ScriptedModel)
         ({"docId": "x"}, 400, "docId: expected an id"),
         ({"docId": str(uuid4())}, 404, "Loader "),
         ({"vectorStore": {"name": "faiss"}}, 422, "There is no vector store 'faiss' for document stores here; known: "),
+        ({"createNewDocStore": True}, 422, "createNewDocStore: make the store first, with POST"),
         ({"replaceExisting": "maybe"}, 400, "replaceExisting: expected true or false"),
         ({"loader": {"name": "textFile", "config": {"txtFile": "a"}}}, 422, "loaderConfig: txtFile must hold files"),
         (
