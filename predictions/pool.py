@@ -28,6 +28,9 @@ T = TypeVar("T")
 # How long a statement may wait for a connection: PostgreSQL restarts in less.
 WAIT_S = 10.0
 ASK_S = 1.0
+# SQLSTATE's class of what is too large or too complex. The driver counts it among the server's failures, but the server
+# is there, and would say the same again.
+BEYOND_LIMITS = "54"
 
 
 class DatabaseAway(Exception):
@@ -63,10 +66,12 @@ async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
                 yield connection
         finally:
             await pool.putconn(connection)
-    except (OperationalError, PoolTimeout) as exc:
+    except OperationalError as exc:
         # psycopg ends the statement of a task that is cancelled, and says that instead of the cancellation.
         if (task := asyncio.current_task()) and task.cancelling():
             raise asyncio.CancelledError from exc
+        if (exc.sqlstate or "").startswith(BEYOND_LIMITS):
+            raise
         raise DatabaseAway(str(exc)) from exc
 
 

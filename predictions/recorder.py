@@ -33,9 +33,12 @@ from predictions.models import Execution
 from predictions.store import ClaimedRun, JournalledNode, Outcome, Step
 
 CANCELLED = "Flow execution was cancelled"
+INTERNAL = "The run failed inside the server; its log names this execution"
 
 # What is kept with the answer's message.
 SAID_BESIDE = ("usedTools", "sourceDocuments", "artifacts", "agentReasoning", "action")
+
+MAX_NAME = 255  # characters of a node's id and label that its row keeps; the trace has them whole
 
 UNSAID = ("event", "timeout")  # what lets a run go on without a word of the user's
 
@@ -112,6 +115,21 @@ class Recorder:
     def fail(self, error: str, code: str) -> None:
         """End the run with an error of ours, not the engine's."""
         self._ending = RunFailed(seq=0, error=error, code=code)
+
+    def bare_outcome(self) -> Outcome:
+        """The least that can be written: that the run failed inside the server, and what was asked."""
+        return Outcome(
+            id=self._run.id,
+            attempt=self._run.attempt,
+            state=str(Execution.State.FAILED),
+            output=None,
+            error=INTERNAL,
+            error_code="internal",
+            input_tokens=0,
+            output_tokens=0,
+            messages=self._messages({}, INTERNAL),
+            node_runs=(),
+        )
 
     def outcome(self) -> Outcome:
         """What to write, once."""
@@ -236,8 +254,8 @@ def node_run(event: NodeJournalled | NodeFinished | NodeFailed, changes: str | N
     """The row of a node that has ended."""
     return {
         "seq": event.seq,
-        "node_id": event.node_id,
-        "label": event.label,
+        "node_id": event.node_id[:MAX_NAME],
+        "label": event.label[:MAX_NAME],
         "status": event.entry.get("status", "FINISHED"),
         "entry": event.entry,
         "changes": changes,

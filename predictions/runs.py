@@ -33,7 +33,7 @@ from predictions.checkpoints import Checkpoint
 from predictions.continuing import Continuation, Shown
 from predictions.pool import DatabaseAway, patiently
 from predictions.post_processing import post_processed
-from predictions.recorder import Recorder
+from predictions.recorder import INTERNAL, Recorder
 from predictions.store import ClaimedRun, JournalledNode, Outcome, Step, Store
 from predictions.stream import EventPublisher, RunLog
 from predictions.vectors import WorkspaceRecords, WorkspaceVectors
@@ -173,9 +173,20 @@ class RunHost:
         except Exception:
             # The task is the border where nothing may be lost: whatever broke, the caller gets an end.
             logger.exception("run crashed", extra={"execution_id": run.id, "workspace_id": run.workspace_id})
-            recorder.fail("The run failed inside the server; its log names this execution", "internal")
-        outcome = recorder.outcome()
-        if await self._settle(outcome):
+            recorder.fail(INTERNAL, "internal")
+        await self._end(run, recorder, log)
+
+    async def _end(self, run: ClaimedRun, recorder: Recorder, log: RunLog) -> None:
+        """Write down how it ended, then say so."""
+        try:
+            outcome = recorder.outcome()
+            is_settled = await self._settle(outcome)
+        except Exception:
+            # Something in it that no row can hold. Without that it still has an end, and its caller an answer.
+            logger.exception("outcome cannot be written", extra={"execution_id": run.id})
+            outcome = recorder.bare_outcome()
+            is_settled = await self._settle(outcome)
+        if is_settled:
             await log.close(settled_event(outcome))
 
     async def _begin(self, run: ClaimedRun, log: RunLog, behind: Sequence[JournalledNode]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from django.db import connection
+from psycopg.errors import StatementTooComplex
 
 from forjinn.embedded.launch import free_port
 from predictions.pool import ASK_S, DatabaseAway, Pool, borrowed, open_pool
@@ -78,3 +79,14 @@ async def test_a_statement_waits_for_a_bounded_time(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(DatabaseAway):
         await one(pool)
+
+
+async def test_a_statement_that_is_too_complex_is_not_the_databases_absence() -> None:
+    pool = open_pool(name="test")
+    await pool.open()
+
+    with pytest.raises(StatementTooComplex):
+        async with borrowed(pool) as borrowed_one:
+            await borrowed_one.execute("SELECT repeat('[', 1000000)::jsonb")
+
+    await pool.close()
