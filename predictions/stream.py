@@ -189,7 +189,7 @@ class EventPublisher:
             await self._flush(logs)
 
     async def _flush(self, logs: Iterable[RunLog]) -> None:
-        entries = [(log, *entry) for log in logs if (entry := log.take())]
+        entries = [(log, *entry) for log in logs if (entry := _taken(log))]
         pause_s = 0.05
         while entries:
             try:
@@ -220,3 +220,13 @@ class EventPublisher:
             # An id that is not above the last one: written before the connection broke, or by a superseded attempt.
             if isinstance(answer, Exception) and not isinstance(answer, ResponseError):
                 raise answer
+
+
+def _taken(log: RunLog) -> tuple[str, bytes] | None:
+    """The log's next entry. One that cannot be written leaves a hole: its viewers get the rest from the database."""
+    try:
+        return log.take()
+    except Exception:
+        logger.exception("events of a run are left out of its stream", extra={"stream": log.key})
+        log.flushed.set()
+        return None
