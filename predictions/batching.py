@@ -16,11 +16,19 @@ class Batcher(Generic[Item, Result]):
     """Turns calls with one item each into calls of `flush` with many.
 
     An idle batcher flushes at once, so a single caller waits for nothing; a busy one gathers what comes meanwhile, so
-    a burst shares statements and commits. `flush` returns one result an item, in order.
+    a burst shares statements and commits. `flush` returns one result an item, in order. When it fails, each item is
+    tried alone; an error that is one of `whole` is no item's own, and nothing is tried again.
     """
 
-    def __init__(self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, lanes: int = 2) -> None:
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        whole: tuple[type[Exception], ...] = (),
+        lanes: int = 2,
+    ) -> None:
         self._flush = flush
+        self._whole = whole
         self._idle_lanes = lanes
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -47,8 +55,9 @@ class Batcher(Generic[Item, Result]):
         try:
             results = await self._flush([item for item, _ in batch])
         except Exception as exc:
-            if len(batch) == 1:
-                _fail(batch[0][1], exc)
+            if len(batch) == 1 or isinstance(exc, self._whole):
+                for _, future in batch:
+                    _fail(future, exc)
                 return
             # One bad row must not fail its neighbours.
             for entry in batch:

@@ -14,7 +14,7 @@ from predictions.batching import Batcher
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.encoding import encode
 from predictions.idempotency import Once
-from predictions.pool import Pool, borrowed
+from predictions.pool import DatabaseAway, Pool, borrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +226,9 @@ class Store:
     def __init__(self, pool: Pool, *, worker: int = 0) -> None:
         self.pool = pool
         self.worker = worker
-        self.claim = Batcher(self._claim)
-        self.settle = Batcher(self._settle)
-        self.journal = Batcher(self._journal)
+        self.claim = Batcher(self._claim, whole=(DatabaseAway,))
+        self.settle = Batcher(self._settle, whole=(DatabaseAway,))
+        self.journal = Batcher(self._journal, whole=(DatabaseAway,))
 
     async def record_many(self, runs: Sequence[NewRun]) -> set[UUID]:
         """Write new runs down, committed when this returns; the ids of those that are new, by their idempotency key."""

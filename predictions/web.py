@@ -17,7 +17,7 @@ from engine.http import HttpClient
 from forjinn.core.records import listen
 from predictions.batching import Batcher
 from predictions.dispatch import BrokerAway, dispatch
-from predictions.pool import Pool, borrowed, open_pool
+from predictions.pool import DatabaseAway, Pool, borrowed, open_pool
 from predictions.reaper import Reaper
 from predictions.redis import open_redis
 from predictions.store import NewRun, Store
@@ -48,7 +48,7 @@ class WebProcess:
         self.http = http
         self.closing = asyncio.Event()
         self._store = Store(pool)
-        self.start_run: Batcher[NewRun, bool] = Batcher(self._start_runs)
+        self.start_run: Batcher[NewRun, bool] = Batcher(self._start_runs, whole=(DatabaseAway, BrokerAway))
 
     def close_gently(self) -> None:
         """Send streams elsewhere now; callers that wait for one answer get some seconds more."""

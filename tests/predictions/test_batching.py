@@ -21,6 +21,8 @@ class Trips:
     async def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(items))
         await self.gate.wait()
+        if -2 in items:
+            raise ConnectionError("nobody there")
         if -1 in items:
             raise ValueError("a bad row")
         return [item * 10 for item in items]
@@ -63,6 +65,20 @@ async def test_a_bad_row_fails_alone() -> None:
 
     assert [result for result in results if not isinstance(result, Exception)] == [10, 20, 30]
     assert isinstance(results[2], ValueError)
+
+
+async def test_what_no_item_is_to_blame_for_is_not_tried_again() -> None:
+    trips = Trips()
+    batch = Batcher(trips, whole=(ConnectionError,), lanes=1)
+    trips.gate.clear()
+    tasks = [asyncio.create_task(batch(item)) for item in (1, -2, 3)]
+    await asyncio.sleep(0)
+
+    trips.gate.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(result) for result in results] == [ConnectionError] * 3
+    assert trips.batches == [[1, -2, 3]]
 
 
 async def test_a_caller_that_gives_up_does_not_disturb_the_others() -> None:
