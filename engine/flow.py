@@ -137,16 +137,17 @@ def _read(text: str | bytes) -> Mapping[str, Any]:
         items = graph.setdefault(name, [])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise FlowError(f"The flow's {name} must be a list of objects.")
-    if _is_deeper(graph, DEEPEST):
+    if is_deeper(graph, DEEPEST):
         raise FlowError(f"The flow is nested more than {DEEPEST} levels deep: flatten the inputs of its nodes.")
     return graph
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects of JSON are nested in it more than so many levels deep."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(held, levels - 1) for held in inner)
+    return levels == 0 or any(is_deeper(held, levels - 1) for held in inner)
 
 
 def _nodes(graph: Mapping[str, Any]) -> dict[str, Node]:

@@ -18,6 +18,7 @@ import orjson
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 
+from engine.flow import DEEPEST, is_deeper
 from forjinn.core.errors import AppError
 
 MAX_ID = 255
@@ -195,7 +196,7 @@ def read_fields(request: HttpRequest) -> Mapping[str, Any]:
 def _multipart(request: HttpRequest) -> Mapping[str, Any]:
     """Image files become uploads; text fields that are not the call's own are override keys."""
     fields = read_fields(request)
-    uploads = list(fields.get("uploads") or [])
+    uploads = list(_list(fields, "uploads"))
     for file in request.FILES.getlist("files"):
         kind = file.content_type or ""
         if not kind.startswith("image/"):
@@ -255,9 +256,16 @@ def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise RequestInvalid(f"{name}: expected an object, got {_kind(value)}")
+    check_json(name, value)
+    return value
+
+
+def check_json(name: str, value: Any) -> None:
+    """Raises RequestInvalid for JSON that the database does not keep, or that is nested too deeply to be walked."""
+    if is_deeper(value, DEEPEST):
+        raise RequestInvalid(f"{name}: nested more than {DEEPEST} levels deep")
     if b"\\u0000" in orjson.dumps(value):
         raise RequestInvalid(f"{name}: the character NUL is not allowed")
-    return value
 
 
 def _list(body: Mapping[str, Any], name: str) -> list[Any]:

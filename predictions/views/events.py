@@ -9,7 +9,7 @@ from forjinn.core.errors import NotFound
 from forjinn.core.openapi import documented
 from predictions import openapi
 from predictions.admission import needed_key
-from predictions.requests import RequestInvalid
+from predictions.requests import RequestInvalid, check_json
 from predictions.resumes import report_event
 from predictions.views.predictions import api_view, json_response, read_caller
 from predictions.web import web_process
@@ -24,6 +24,7 @@ async def report(request: HttpRequest, event: str) -> HttpResponseBase:
         data = orjson.loads(request.body) if request.body else None
     except orjson.JSONDecodeError as exc:
         raise RequestInvalid(f"The body is not valid JSON: {exc}") from exc
+    check_json("The body", data)
     resumed = (
         []
         if "\0" in event

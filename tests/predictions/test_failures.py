@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.model_server import ScriptedModel
@@ -152,6 +154,17 @@ def test_unknown_node_types_end_a_stream_in_an_error(holder: Caller, new_flow: N
     assert data_of(frames, "error").endswith("not available here: oracleAgentflow")
 
 
+@pytest.mark.parametrize("name", ["Ask", "llmAgentflow_0"])
+def test_a_node_may_be_named_at_any_length(holder: Caller, new_flow: NewFlow, model: ScriptedModel, name: str) -> None:
+    longer = name + "x" * 300
+    flow_id = new_flow(drawing.agentflow(model.url).replace(name, longer), type="AGENTFLOW")
+
+    answer = holder.answer(flow_id, "Hi")
+
+    assert answer["text"] == "You said: Hi"
+    assert longer in str(answer["agentFlowExecutedData"])
+
+
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
@@ -179,6 +192,33 @@ def test_a_body_that_cannot_be_understood_is_refused(
     assert response.status_code == status
     assert response.json()["message"].startswith(message)
     assert response.json()["requestId"] == response.headers["Request-Id"]
+
+
+@pytest.mark.parametrize("name", ["overrideConfig", "form", "humanInput", "action"])
+def test_a_field_that_is_nested_too_deeply_is_refused_by_its_name(holder: Caller, chat: str, name: str) -> None:
+    deep = json.loads("[" * 300 + "]" * 300)
+
+    response = holder.predict(chat, "", **{name: {"type": "proceed", "x": deep}})
+
+    assert (response.status_code, response.json()["message"]) == (400, f"{name}: nested more than 100 levels deep")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("uploads", "7", "uploads: expected a list, got a number"),
+        ("form", "[" * 300 + "]" * 300, "form: expected an object, got a list"),
+        ("overrideConfig", '{"x": ' + "[" * 300 + "]" * 300 + "}", "overrideConfig: nested more than 100 levels deep"),
+    ],
+)
+def test_a_part_that_is_not_what_it_should_be_is_refused_by_its_name(
+    holder: Caller, chat: str, name: str, text: str, message: str
+) -> None:
+    parts = {"question": (None, "Hi"), name: (None, text)}
+
+    response = holder.http.post(f"/prediction/{chat}", files=parts)
+
+    assert (response.status_code, response.json()["message"]) == (400, message)
 
 
 def test_a_multipart_body_that_is_broken_is_refused(holder: Caller, chat: str) -> None:

@@ -68,6 +68,23 @@ def test_an_event_that_nobody_waits_for_is_not_found_and_not_kept(holder: Caller
     assert holder.http.get(f"/executions/{asked['executionId']}").json()["state"] == "STOPPED"
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("[" * 300 + "]" * 300, "The body: nested more than 100 levels deep"),
+        (r'{"a": "\u0000"}', "The body: the character NUL is not allowed"),
+    ],
+)
+def test_an_event_that_cannot_be_kept_is_refused(holder: Caller, new_flow: NewFlow, data: str, message: str) -> None:
+    event = f"odd-{uuid4().hex}"
+    holder.answer(awaiting(new_flow, event), "Order")
+
+    refused = holder.http.post(f"/events/{event}", content=data)
+
+    assert (refused.status_code, refused.json()["message"]) == (400, message)
+    assert report(holder, event).status_code == 200
+
+
 def test_of_many_reports_of_one_event_one_counts(holder: Caller, new_flow: NewFlow) -> None:
     event = f"storm-{uuid4().hex}"
     holder.answer(awaiting(new_flow, event), "Order")
