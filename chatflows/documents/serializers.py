@@ -16,6 +16,7 @@ from forjinn.core.fields import KINDS, OptionalTextField, ReferenceField, TextFi
 from forjinn.core.times import iso_millis
 
 MAX_TEXT = 1_000_000  # characters of a chunk or a description
+PARTS = {"embedding": "embedding", "vector_store": "vectorStore", "record_manager": "recordManager"}
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
@@ -190,7 +191,7 @@ class LoaderSaveSerializer(LoaderFieldsSerializer):
 
 
 class PartsSerializer(serializers.Serializer[Any]):
-    """Where a store keeps its documents. Of what is left out nothing changes; a null name chooses nothing."""
+    """Where a store keeps its documents. Of what is left out nothing changes; a null name takes a part back."""
 
     storeId = TextField(max_length=64)
     embeddingName = OptionalTextField(max_length=100, help_text="A node type, e.g. openAIEmbeddings.")
@@ -202,13 +203,15 @@ class PartsSerializer(serializers.Serializer[Any]):
 
 
 def parts_of(form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The parts that a body names, as a store keeps them."""
-    names = {"embedding": "embedding", "vector_store": "vectorStore", "record_manager": "recordManager"}
-    return {
-        part: {"name": name, "config": form.get(f"{wire}Config") or {}} if name else {}
-        for part, wire in names.items()
-        if (name := form.get(f"{wire}Name")) is not None
-    }
+    """The parts that a body names, as a store keeps them; of inputs alone the part that they are for has no name."""
+    return {part: found for part, wire in PARTS.items() if (found := _part(form, wire)) is not None}
+
+
+def _part(form: Mapping[str, Any], wire: str) -> dict[str, Any] | None:
+    name, config = form.get(f"{wire}Name"), form.get(f"{wire}Config")
+    if name is None:
+        return None if config is None else {"config": config}
+    return {"name": name, "config": config or {}} if name else {}
 
 
 class ChunkUpdateSerializer(serializers.Serializer[Chunk]):

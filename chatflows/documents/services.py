@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import transaction
@@ -17,16 +17,16 @@ from chatflows.vectors import forget_store
 from engine.errors import EngineError
 from engine.files import STORED, read_files
 from engine.providers.base import Document
-from engine.storing import Role, check_role, place_of
+from engine.storing import WORDS, Role, check_role, place_of
 from forjinn.core.errors import AppError, NotFound
 
 BATCH = 500  # chunks a statement
 STORED_OR_SO = (Status.UPSERTED, Status.UPSERTING)
-PARTS: Mapping[str, Role] = {
-    "embedding": "embedding",
-    "vector_store": "vector_store",
-    "record_manager": "record_manager",
-}
+PARTS: tuple[Literal["embedding", "vector_store", "record_manager"], ...] = (
+    "embedding",
+    "vector_store",
+    "record_manager",
+)
 
 
 class StoreInvalid(AppError):
@@ -100,10 +100,10 @@ def choose_parts(*, workspace_id: UUID, store_id: object, **parts: Unpack[PartCh
     """
     store = _lock(workspace_id, store_id)
     place = _place(store)
-    for name, part in parts.items():
-        if part:
-            _check(PARTS[name], str(part["name"]))  # type: ignore[index]  # a part is a mapping
-        setattr(store, name, part)
+    for part in PARTS:
+        if part in parts:
+            given = parts[part]
+            setattr(store, part, _chosen(getattr(store, part), given, part) if given else {})
     changed = list(parts)
     if _place(store) != place:
         store.upserted_at = None
@@ -266,6 +266,15 @@ def _save(store: DocumentStore, *changed: str) -> None:
 
 def _place(store: DocumentStore) -> str:
     return place_of(store.collection) if store.collection else ""
+
+
+def _chosen(present: Mapping[str, Any], part: Mapping[str, Any], role: Role) -> dict[str, Any]:
+    """A part as it is kept; without a name it changes the inputs of the present one."""
+    name = part.get("name") or present.get("name")
+    if not name:
+        raise StoreInvalid(f"There is no {WORDS[role]} yet: name its node type along with its inputs.")
+    _check(role, str(name))
+    return {"name": name, "config": part.get("config") or {}}
 
 
 def _check(role: Role, name: str) -> None:

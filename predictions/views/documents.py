@@ -16,9 +16,9 @@ from chatflows.documents.models import DocumentStore, Loader
 from chatflows.documents.pages import chunk_page
 from chatflows.documents.serializers import ListedStoreSerializer, parts_of
 from engine.documents import wire
-from forjinn.core.errors import Unauthenticated
 from forjinn.core.openapi import documented
 from predictions import documents_openapi as described
+from predictions.admission import needed_key
 from predictions.documents import Librarian, to_its_end
 from predictions.documents_requests import (
     InsertSerializer,
@@ -173,9 +173,5 @@ async def _choose(librarian: Librarian, store: DocumentStore, parts: Any) -> Non
 
 async def _librarian(request: HttpRequest) -> Librarian:
     """For the workspace of the key that was sent. Raises Unauthenticated."""
-    caller = await read_caller(request)
-    if caller.key is None:
-        raise Unauthenticated(
-            "Invalid API key" if caller.sent_key else "API key missing: send Authorization: Bearer <key>"
-        )
-    return Librarian(web_process(), node_types(), caller.key.workspace_id)
+    key = needed_key(await read_caller(request))
+    return Librarian(web_process(), node_types(), key.workspace_id)

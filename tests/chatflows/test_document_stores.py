@@ -228,6 +228,20 @@ def test_parts_are_chosen_and_taken_back(api: Api, store: str) -> None:
     assert (back["vectorStoreConfig"], back["embeddingConfig"]) == (None, chosen["embeddingConfig"])
 
 
+def test_inputs_alone_are_for_the_part_that_is_there(api: Api, store: str) -> None:
+    update = "/document-store/vectorstore/update"
+    refused = api.post(update, {"storeId": store, "vectorStoreConfig": {"topK": 9}})
+    api.post(update, {"storeId": store, "vectorStoreName": "postgres"})
+
+    changed = api.post(update, {"storeId": store, "vectorStoreConfig": {"topK": 9}}).json()
+
+    assert (refused.status_code, refused.json()["message"]) == (
+        422,
+        "There is no vector store yet: name its node type along with its inputs.",
+    )
+    assert changed["vectorStoreConfig"] == {"name": "postgres", "config": {"topK": 9}}
+
+
 def test_a_part_that_cannot_do_it_is_refused_by_name(api: Api, store: str) -> None:
     refused = api.post("/document-store/vectorstore/save", {"storeId": store, "vectorStoreName": "memoryVectorStore"})
 
