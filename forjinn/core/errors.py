@@ -7,10 +7,13 @@ AppError(message): has `status`, and a stable `code` that clients switch on
 
 The body is `{"message": ..., "code": ..., "requestId": ...}`, whoever found the fault: a service, the framework or
 the database (`refusals.py` translates). Messages name the thing and the way out, and never carry a secret.
+An API that speaks another protocol below a path of its own has a shape of its own: `shape_errors`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -83,16 +86,33 @@ class Unavailable(AppError):
 
 
 def error_response(exc: AppError, request: HttpRequest) -> HttpResponse:
-    """The refusal as an answer, for views that are plain Django."""
+    """The refusal as an answer, for views that are plain Django.
+
+    A protocol that tells errors in a shape of its own sets `request.error_shape`, a function like `error_body`, before
+    anything else: then whatever the request fails with is told so.
+    """
+    shape: Callable[[AppError, Any], Any] = getattr(request, "error_shape", error_body)
     return HttpResponse(
-        orjson.dumps(error_body(exc, request)),
+        orjson.dumps(shape(exc, request)),
         content_type="application/json",
         status=exc.status,
         headers=error_headers(exc),
     )
 
 
-def error_body(error: AppError, request: Any) -> dict[str, str]:
+Shape = Callable[[AppError], Mapping[str, Any]]
+_shapes: dict[str, Shape] = {}  # by the path that they hold at and below
+
+
+def shape_errors(path: str, shape: Shape) -> None:
+    """Have every refusal at this path and below it told in a shape of its own, whoever finds the fault."""
+    _shapes[path] = shape
+
+
+def error_body(error: AppError, request: Any) -> Mapping[str, Any]:
+    for path, shape in _shapes.items():
+        if request.path == path or request.path.startswith(f"{path}/"):
+            return shape(error)
     body = {"message": error.message, "code": error.code}
     if request_id := getattr(request, "request_id", ""):
         body["requestId"] = request_id
