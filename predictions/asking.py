@@ -32,18 +32,20 @@ async def begin(
     is_streaming: bool,
     once: Once | None = None,
     has_caller: bool = True,
+    timeout_s: float | None = None,
 ) -> Begun:
     """Start a run, or let the one go on that waits for what is asked; once, however many say so with one key.
 
-    `has_caller`: somebody waits in this process for what the run says. Raises Conflict and RequestInvalid for an
+    `has_caller`: somebody waits in this process for what the run says; `timeout_s`: what a new run may take in all.
+    Raises Conflict and RequestInvalid for an
     answer that nothing waits for, KeyReused, and Unavailable within seconds when it cannot be done.
     """
     if once is None:
-        return await _begin(process, flow, asked, is_streaming, None, has_caller)
+        return await _begin(process, flow, asked, is_streaming, None, has_caller, timeout_s)
     if first := await find_first(process.pool, once):
         return _attached(process, first)
     try:
-        return await _begin(process, flow, asked, is_streaming, once, has_caller)
+        return await _begin(process, flow, asked, is_streaming, once, has_caller, timeout_s)
     except Conflict:
         # Another request with this key may have been faster, and the run no longer waits because of it.
         if first := await find_first(process.pool, once):
@@ -58,6 +60,7 @@ async def _begin(
     is_streaming: bool,
     once: Once | None,
     has_caller: bool,
+    timeout_s: float | None,
 ) -> Begun:
     answer, waiting = await _answer(process, flow, asked)
     execution_id = waiting.id if waiting else new_execution_id()
@@ -77,6 +80,7 @@ async def _begin(
             is_streaming=is_streaming,
             once=once,
             has_caller=has_caller,
+            timeout_s=timeout_s,
         )
     except BaseException:
         watcher.close()

@@ -42,6 +42,11 @@ class Execution(WorkspaceScoped):
     worker = models.BigIntegerField(null=True)  # WorkerLease that runs it; no foreign key: leases come and go
     dispatches = models.SmallIntegerField(default=1)
     stop_requested = models.BooleanField(default=False)
+    pause_requested = models.BooleanField(db_default=False)
+    deadline_at = models.DateTimeField(null=True)  # of the whole run, however often it waits
+    forked_from = models.UUIDField(
+        null=True
+    )  # the run whose journal it began with; no foreign key: that may be deleted
 
     created_at = models.DateTimeField(db_default=Now())
     dispatched_at = models.DateTimeField(db_default=Now())
@@ -65,6 +70,12 @@ class Execution(WorkspaceScoped):
             models.Index(fields=["chatflow", "session_id", "-id"], name="execution_by_session"),
             # What the stop call looks through.
             models.Index(fields=["chatflow", "chat_id"], name="execution_waiting", condition=models.Q(state="WAITING")),
+            # Those that no worker has and that may be late.
+            models.Index(
+                fields=["deadline_at"],
+                name="execution_by_deadline",
+                condition=models.Q(deadline_at__isnull=False, state__in=["QUEUED", "WAITING"]),
+            ),
             # The few that are open, however many have ended: what the reaper and the stop call look through.
             models.Index(
                 fields=["state", "dispatched_at"],
@@ -109,6 +120,7 @@ class Wait(WorkspaceScoped):
         MESSAGE = "message"  # the user's next message
         EVENT = "event"
         TIMER = "timer"
+        ORDER = "order"  # to go on
 
     execution = models.OneToOneField(Execution, on_delete=models.CASCADE, primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind)

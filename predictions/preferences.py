@@ -1,4 +1,6 @@
-"""How long a caller wants to wait: `Prefer: respond-async`, `Prefer: wait=N` (RFC 7240), `?async=true`."""
+"""How long a caller wants to wait: `Prefer: respond-async`, `Prefer: wait=N` (RFC 7240), `?async=true`; and how long
+the run may take: `?timeout=N`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
+from chatflows.records import FlowRecord
 from predictions.requests import RequestInvalid
 
 WAIT = re.compile(r'wait\s*=\s*"?([^"]*)"?', re.IGNORECASE)
@@ -19,6 +22,15 @@ class Preference:
 
     wait_s: float | None = None
     applied: str = ""  # what `Preference-Applied` says
+    timeout_s: float | None = None  # for the whole run, from now on
+
+
+def time_of(flow: FlowRecord, preference: Preference) -> float | None:
+    """Seconds that a run may take in all: the shorter of what its flow (`apiConfig.timeout`) and its caller say."""
+    own = flow.api_config.get("timeout")
+    of_flow = float(own) if isinstance(own, int | float) and not isinstance(own, bool) and own > 0 else None
+    given = [seconds for seconds in (of_flow, preference.timeout_s) if seconds is not None]
+    return min(given) if given else None
 
 
 def read_preference(request: HttpRequest) -> Preference:
@@ -32,7 +44,9 @@ def read_preference(request: HttpRequest) -> Preference:
     applied = [*(["respond-async"] if wants_async else ()), *([f"wait={wait_s}"] if wait_s is not None else ())]
     if wants_async or _is_async(request):
         wait_s = wait_s or 0
-    return Preference(wait_s, ", ".join(applied))
+    timeout = request.GET.get("timeout")
+    timeout_s = None if timeout is None else _timeout(timeout)
+    return Preference(wait_s, ", ".join(applied), timeout_s)
 
 
 def _is_async(request: HttpRequest) -> bool:
@@ -42,6 +56,12 @@ def _is_async(request: HttpRequest) -> bool:
         case "false" | "0" | "":
             return False
     raise RequestInvalid("async: expected true or false")
+
+
+def _timeout(text: str) -> float:
+    if not re.fullmatch("[0-9]{1,7}", text.strip()) or int(text) == 0:
+        raise RequestInvalid("timeout: expected a whole number of seconds from 1 on")
+    return float(text)
 
 
 def _seconds(text: str) -> int:

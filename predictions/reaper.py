@@ -27,6 +27,7 @@ TICK_S = 1.0
 MAX_ATTEMPTS = 6  # at one place: a node that is written down begins the count anew
 COME_BACK_S = 4.0  # within which workers have their locks again once PostgreSQL is back: a beat, and some
 REAPER_LOCK = LOCK_SPACE - 1
+TOO_LATE = "The run passed its deadline before it was done"
 EXPIRED = "Nobody answered within {hours} hours, so the run was ended; ask again from the beginning"
 LOST_WORKER = "The worker that ran this prediction stopped before it was done"
 
@@ -102,6 +103,19 @@ WHERE wait.due_at <= now() AND run.id = wait.execution_id AND run.state NOT IN (
 """
 
 
+# Past their deadline, and no worker has them who would notice.
+LATE = """
+UPDATE predictions_execution run
+SET state = 'FAILED', error = %b, error_code = 'deadline', attempt = attempt + 1, finished_at = now(), checkpoint = NULL
+FROM (
+    SELECT id, state FROM predictions_execution
+    WHERE deadline_at IS NOT NULL AND deadline_at <= now() AND state IN ('QUEUED', 'WAITING')
+    ORDER BY deadline_at LIMIT 500 FOR UPDATE SKIP LOCKED
+) late WHERE run.id = late.id
+-- What waited has its question stored already.
+RETURNING run.id, attempt, run.state, error, error_code, reply_to, question, request,
+    greatest(attempts_before, (late.state = 'WAITING')::int)
+"""
 # The keys of requests that nobody will send again.
 OLD_KEYS = """
 DELETE FROM predictions_idempotencykey WHERE id IN (
@@ -140,9 +154,10 @@ class Reaper:
             lost = await self._find_lost(connection)
             going_on = [row[0] for row in await (await connection.execute(GO_ON)).fetchall()]
             await self._expire(connection)
+            late = await self._end_late(connection)
         for run in ended:
             logger.warning("run ended: its worker is gone", extra={"execution_id": run.id})
-        await tell(self._redis, ended)
+        await tell(self._redis, [*ended, *late])
         if again := [*requeued, *lost]:
             logger.warning("runs dispatched again", extra={"runs": len(again), "of_dead_workers": len(requeued)})
         if due := [*again, *going_on]:
@@ -164,6 +179,11 @@ class Reaper:
         ended = [EndedRun(*row) for row in failed]
         await keep_questions(connection, ended)
         return [row[0] for row in requeued], ended
+
+    async def _end_late(self, connection: Connection) -> Sequence[EndedRun]:
+        late = [EndedRun(*row) for row in await (await connection.execute(LATE, [TOO_LATE])).fetchall()]
+        await keep_questions(connection, late)
+        return late
 
     async def _expire(self, connection: Connection) -> None:
         text = EXPIRED.format(hours=settings.PREDICTION_WAIT_EXPIRY_H)

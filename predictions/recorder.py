@@ -40,7 +40,8 @@ SAID_BESIDE = ("usedTools", "sourceDocuments", "artifacts", "agentReasoning", "a
 
 MAX_NAME = 255  # characters of a node's id and label that its row keeps; the trace has them whole
 
-UNSAID = ("event", "timeout")  # what lets a run go on without a word of the user's
+FOR_EVER_S = 100 * 366 * 86400  # an operator who pauses a run may come back late
+UNSAID = ("event", "timeout", "order")  # what lets a run go on without a word of the user's
 
 Ending = RunFinished | RunPaused | RunStopped | RunFailed
 
@@ -58,7 +59,7 @@ class Recorder:
         self._api_message_id = uuid7()
         self._kind = "CHATFLOW"
         self._trace: list[Mapping[str, Any]] = checkpoint.done if checkpoint else []
-        self._trace += (node.entry for node in journalled)
+        self._trace += (node.entry for node in journalled if node.entry.get("status") != "STOPPED")
         self._node_runs: list[Mapping[str, Any]] = []  # that are not written down yet
         self._journalled: Mapping[str, Any] | None = None  # the entry that was taken note of last, with its changes
         self._said: list[str] = []
@@ -247,7 +248,9 @@ class Recorder:
             "error": error,
             "extra": extra,
         }
-        return [answered] if self._answer.get("type") in UNSAID else [asked, answered]
+        turns = [] if self._answer.get("type") in UNSAID else [asked]
+        is_told_to_pause = isinstance(self._ending, RunPaused) and self._ending.wait.kind == "order"
+        return turns if is_told_to_pause else [*turns, answered]
 
 
 def node_run(event: NodeJournalled | NodeFinished | NodeFailed, changes: str | None) -> dict[str, Any]:
@@ -274,6 +277,8 @@ def wait_row(wait: Wait) -> dict[str, Any]:
     """What is written down of what a run waits for. Without a time of its own it waits as long as the server has it."""
     is_bounded = wait.for_s is not None
     for_s = wait.for_s if is_bounded else settings.PREDICTION_WAIT_EXPIRY_H * 3600
+    if wait.kind == "order":
+        for_s = FOR_EVER_S
     return {"kind": wait.kind, "event": wait.event, "for_s": for_s, "goes_on": is_bounded}
 
 

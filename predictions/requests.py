@@ -63,7 +63,7 @@ class HumanAnswer:
     `kind` is None when they chose a button by its label instead: `label`, and the id of the action that offered it.
     """
 
-    kind: Literal["proceed", "reject", "message"] | None
+    kind: Literal["proceed", "reject", "message", "order"] | None
     feedback: str = ""
     start_node_id: str = ""
     label: str = ""
@@ -88,6 +88,7 @@ class PredictionRequest:
     state: Mapping[str, Any] = field(default_factory=dict)  # what an agent flow's state begins with
     answer: HumanAnswer | None = None  # set: no new question, but a run that waits goes on
     is_new_chat: bool = False  # nobody can have said anything in it
+    beside: Mapping[str, Any] = field(default_factory=dict)  # what the API that was asked keeps with the run
 
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""
@@ -101,6 +102,7 @@ class PredictionRequest:
             "override": self.overrides,
             "state": self.state,
             "newChat": self.is_new_chat,
+            **self.beside,
         }
         return {key: value for key, value in kept.items() if value}
 
@@ -138,6 +140,16 @@ def read_request(request: HttpRequest) -> PredictionRequest:
         overrides={key: value for key, value in override.items() if key != "sessionId"},
         is_new_chat=not named,
     )
+
+
+def read_object(request: HttpRequest) -> Mapping[str, Any]:
+    """A body that is a JSON object, or empty. Raises RequestInvalid."""
+    return _json(request) if request.body else {}
+
+
+def read_answer(body: Mapping[str, Any]) -> HumanAnswer | None:
+    """The decision in `humanInput`, if there is one. Raises RequestInvalid."""
+    return _answer({"humanInput": body.get("humanInput")}, "")
 
 
 def _answer(body: Mapping[str, Any], question: str) -> HumanAnswer | None:

@@ -24,13 +24,19 @@ SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(
 FROM predictions_execution run LEFT JOIN predictions_wait wait ON wait.execution_id = run.id
 WHERE run.chatflow_id = %b AND run.session_id = %b ORDER BY run.id DESC LIMIT 1
 """
+ONE = """
+SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(wait.kind, 'human'),
+    coalesce(wait.event, '')
+FROM predictions_execution run LEFT JOIN predictions_wait wait ON wait.execution_id = run.id
+WHERE run.id = %b
+"""
 # Compares and sets: of two callers at once one finds the run as it was. The attempt changes with each time it ran.
 RESUME = """
 WITH resumed AS (
     UPDATE predictions_execution
     SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, is_streaming = %b, reply_to = %b,
-        worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL, error = '',
-        error_code = '', finished_at = NULL
+        worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, pause_requested = false,
+        output = NULL, error = '', error_code = '', finished_at = NULL
     WHERE id = %b AND state = %b AND attempt = %b AND checkpoint IS NOT NULL
     RETURNING id, attempts_before
 ), noted AS (
@@ -42,7 +48,13 @@ WITH resumed AS (
 )
 SELECT id FROM resumed
 """
-FOR_WHAT = {"message": "the user's next message", "event": "the event '{event}'", "timer": "a time to come"}
+FOR_WHAT = {
+    "human": "a person's decision",
+    "message": "the user's next message",
+    "event": "the event '{event}'",
+    "timer": "a time to come",
+    "order": "an order to go on",
+}
 # No worker was told. The answer may be given again, also to a run that had failed.
 WAIT_ON = """
 WITH waiting AS (
@@ -111,6 +123,22 @@ async def find_asking(pool: Pool, *, flow: FlowRecord, session_id: str) -> Waiti
         return None
     execution_id, state, attempt, _, written, kind, event = row
     return WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+
+
+async def find_waiting_run(pool: Pool, *, execution_id: UUID, answer: HumanAnswer) -> WaitingRun:
+    """This run, if it waits for such an answer. Raises Conflict, and RequestInvalid for one that it does not take."""
+    async with borrowed(pool) as connection:
+        row = await (await connection.execute(ONE, [execution_id])).fetchone()
+    if row is None or row[1] != "WAITING":
+        raise Conflict(f"Run {execution_id} waits for nothing: it {'is going on' if row else 'is gone'} or has ended")
+    _, state, attempt, _, written, kind, event = row
+    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+    said = answer.kind if answer.kind in ("message", "order") else "human"
+    if said != kind:
+        raise Conflict(f"Run {run.id} waits for {FOR_WHAT[kind].format(event=event)}, not for {FOR_WHAT[said]}")
+    if kind == "human":
+        _check(run, answer)
+    return run
 
 
 async def report_event(process: WebProcess, *, workspace_id: UUID, event: str, data: Any) -> list[UUID]:
@@ -194,6 +222,8 @@ def _asking_node(action: Any) -> str:
 
 def _said(run: WaitingRun, answer: HumanAnswer) -> dict[str, str]:
     """The answer as the run keeps it; `text` is what the conversation shows as the person's turn."""
+    if answer.kind == "order":
+        return {"type": "order"}
     if answer.kind == "message":
         return {"type": "message", "feedback": answer.feedback, "text": answer.feedback}
     labels = run.checkpoint.action.get("mapping") or {}

@@ -30,6 +30,7 @@ from engine.registry import Registry
 from engine.runner import Commands, Limits, Resume, run_flow
 from engine.vectors import Shelf
 from predictions.checkpoints import Checkpoint
+from predictions.commands import TO_PAUSE
 from predictions.continuing import Continuation, Shown
 from predictions.pool import DatabaseAway, patiently
 from predictions.post_processing import post_processed
@@ -53,6 +54,12 @@ class CannotGoOn(EngineError):
     """What the run was when it paused means nothing here."""
 
     code = "cannot_go_on"
+
+
+class DeadlinePassed(EngineError):
+    """The time that the run had for all of its parts is over."""
+
+    code = "deadline"
 
 
 class TakenOver(Exception):
@@ -94,7 +101,7 @@ class Flows:
 
 
 class RunHost:
-    """The runs of one worker process. `stop(id)` reaches a run that lives here; others ignore it."""
+    """The runs of one worker process."""
 
     def __init__(
         self, *, store: Store, publisher: EventPublisher, http: HttpClient, sandbox: Sandbox, registry: Registry
@@ -119,9 +126,10 @@ class RunHost:
     def ids(self) -> list[UUID]:
         return list(self._running)
 
-    def stop(self, execution_id: UUID) -> None:
+    def obey(self, order: str, execution_id: UUID) -> None:
+        """Give a run that lives here an order; of others nothing is known."""
         if commands := self._running.get(execution_id):
-            commands.stop()
+            (commands.pause if order == TO_PAUSE else commands.stop)()
 
     async def execute(self, execution_id: UUID) -> None:
         """Claim a run, run it and settle it. Safe to be told twice: only one claim succeeds."""
@@ -135,6 +143,8 @@ class RunHost:
         commands = self._running[run.id] = Commands()
         if run.stop_requested:
             commands.stop()
+        if run.pause_requested:
+            commands.pause()
         try:
             await self._run(run, commands)
         finally:
@@ -153,7 +163,7 @@ class RunHost:
             recorder.warn(overrides.warnings)
             world = await self._world(run, flow, overrides.variables)
             flow = with_overrides(flow, overrides)
-            limits = Limits(wall_s=settings.PREDICTION_TIMEOUT_S, tokens=settings.PREDICTION_MAX_TOKENS)
+            limits = Limits(wall_s=wall_s(run), tokens=settings.PREDICTION_MAX_TOKENS)
             resume = resume_of(run, behind)
             events = begun(flow, run_request(run), world, self._registry, limits, commands, resume)
             async for event in events:
@@ -329,6 +339,16 @@ def begun(
         if resume is None:
             raise
         raise CannotGoOn(f"The run cannot go on after its pause: {exc} Ask again from the beginning.") from exc
+
+
+def wall_s(run: ClaimedRun) -> float:
+    """How long this part of the run may take. Raises DeadlinePassed if nothing is left of its time."""
+    longest_s = float(settings.PREDICTION_TIMEOUT_S)
+    if run.left_s is None:
+        return longest_s
+    if run.left_s <= 0:
+        raise DeadlinePassed("The run passed its deadline before a worker could go on with it")
+    return min(longest_s, run.left_s)
 
 
 def resume_of(run: ClaimedRun, behind: Sequence[JournalledNode]) -> Resume | None:

@@ -27,6 +27,7 @@ class RunFailedError(AppError):
         "node_timeout": 504,
         "worker_lost": 503,
         "database_away": 503,
+        "deadline": 504,
         "broker_away": 503,
         "cannot_go_on": 409,
         "internal": 500,
@@ -66,6 +67,7 @@ async def start_prediction(
     is_streaming: bool,
     once: Once | None = None,
     has_caller: bool = True,
+    timeout_s: float | None = None,
 ) -> bool:
     """Record the run and wake a worker; False if a request with this idempotency key has done so before.
 
@@ -87,6 +89,7 @@ async def start_prediction(
         is_streaming=is_streaming,
         reply_to=process.hub.channel if has_caller else "",
         once=once,
+        timeout_s=timeout_s,
     )
     try:
         return await process.start_run(run)

@@ -33,6 +33,7 @@ class NewRun:
     is_streaming: bool
     reply_to: str
     once: Once | None = None
+    timeout_s: float | None = None  # of the whole run, from now on; None: each part as long as the server allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,10 @@ class ClaimedRun:
     reply_to: str
     stop_requested: bool
     attempts_before: int = 0
-    written: str | None = None  # JSON text of its checkpoint, if it has waited for a person
+    written: str | None = None  # JSON text of its checkpoint, if it has waited
+    pause_requested: bool = False
+    left_s: float | None = None  # until its deadline, if it has one
+    forked_from: UUID | None = None
 
     @property
     def is_restarted(self) -> bool:
@@ -107,7 +111,7 @@ RECORD = """
 WITH new AS (
     SELECT * FROM jsonb_to_recordset(%b::jsonb) AS new (id uuid, workspace_id uuid, chatflow_id uuid, version_id uuid,
         chat_id text, session_id text, chat_type text, question text, request jsonb, is_streaming boolean,
-        reply_to text, once jsonb)
+        reply_to text, once jsonb, timeout_s float8)
 ), noted AS (
     INSERT INTO predictions_idempotencykey AS known (scope, key, fingerprint, execution_id, attempt)
     SELECT DISTINCT ON (once->>'scope', once->>'key') once->>'scope', once->>'key', once->>'fingerprint', id, 0
@@ -119,9 +123,9 @@ WITH new AS (
 )
 INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id, chat_type,
     question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
-    input_tokens, output_tokens)
+    input_tokens, output_tokens, deadline_at)
 SELECT id, workspace_id, chatflow_id, version_id, 'QUEUED', chat_id, session_id, chat_type,
-    question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0
+    question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0, now() + make_interval(secs => timeout_s)
 FROM new WHERE once->>'key' IS NULL OR id IN (SELECT execution_id FROM noted)
 RETURNING id
 """
@@ -135,13 +139,15 @@ UPDATE predictions_execution run
 SET state = 'RUNNING', attempt = attempt + 1, worker = %b, started_at = clock_timestamp()
 FROM due WHERE run.id = due.id
 RETURNING run.id, attempt, workspace_id, chatflow_id, version_id, chat_id, session_id, chat_type, question, request,
-    is_streaming, reply_to, stop_requested, attempts_before, checkpoint
+    is_streaming, reply_to, stop_requested, attempts_before, checkpoint, pause_requested,
+    extract(epoch FROM deadline_at - clock_timestamp())::float8, forked_from
 """
 
-# A run that goes on has in its checkpoint what was said in it.
+# A run that goes on has in its checkpoint what was said in it; a fork says what its model said in other words.
 HISTORY = """
 SELECT role, content FROM predictions_chatmessage
-WHERE chatflow_id = %b AND session_id = %b AND error = '' AND execution_id IS DISTINCT FROM %b
+WHERE chatflow_id = %b AND session_id = %b AND error = ''
+    AND execution_id IS DISTINCT FROM %b AND execution_id IS DISTINCT FROM %b
 ORDER BY id DESC LIMIT %b
 """
 
@@ -271,7 +277,7 @@ class Store:
     async def history(self, run: ClaimedRun, session_id: str, *, last: int) -> list[Message]:
         """The newest `last` messages of a session of the run's flow but for the run's own, oldest first."""
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(HISTORY, [run.chatflow_id, session_id, run.id, last])
+            cursor = await connection.execute(HISTORY, [run.chatflow_id, session_id, run.id, run.forked_from, last])
             rows = await cursor.fetchall()
         return [
             Message(role="user" if role == "userMessage" else "assistant", content=text) for role, text in rows[::-1]

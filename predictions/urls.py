@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from predictions.views import documents, events, executions, messages, predictions, upserts
+from predictions.views import controls, documents, events, executions, messages, predictions, upserts
 
 urlpatterns = [
     path("prediction/<str:chatflow_id>", predictions.predict),
@@ -25,4 +25,9 @@ urlpatterns = [
     path("executions", executions.ExecutionsView.as_view()),
     path("executions/<str:execution_id>", executions.ExecutionView.as_view()),
     path("executions/<str:execution_id>/stream", predictions.execution_stream),
+    path("executions/<str:execution_id>/cancel", controls.cancel),
+    path("executions/<str:execution_id>/pause", controls.pause),
+    path("executions/<str:execution_id>/resume", controls.resume),
+    path("executions/<str:execution_id>/retry", controls.retry),
+    path("executions/<str:execution_id>/fork", controls.fork),
 ]

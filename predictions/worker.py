@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 from engine.registry import load_registry
 from engine.sandbox.pool import JavaScriptSandbox
 from forjinn.core.records import listen
-from predictions.commands import read_commands, stopped_of
+from predictions.commands import orders_of, read_commands
 from predictions.dispatch import QUEUE
 from predictions.intake import BLOCK_S, Intake
 from predictions.leases import BEAT_S, Lease
@@ -103,7 +103,7 @@ class HostProcess:
             )
             reaper = Reaper(pool=pool, redis=redis)
             stack.push_async_callback(reaper.stop)
-            for coroutine in (read_commands(host.stop), self._look_for_stops(pool), listen()):
+            for coroutine in (read_commands(host.obey), self._look_for_orders(pool), listen()):
                 task = asyncio.create_task(coroutine)
                 stack.callback(task.cancel)
             if settings.PREDICTIONS_ON_REDIS:
@@ -133,14 +133,14 @@ class HostProcess:
         if not task.cancelled() and (exc := task.exception()):
             logger.error("a run escaped its host", exc_info=exc)
 
-    async def _look_for_stops(self, pool: Any) -> None:
-        """The second way a stop arrives, should Redis have lost the first."""
+    async def _look_for_orders(self, pool: Any) -> None:
+        """The second way an order arrives, should Redis have lost the first."""
         assert self._host is not None
         while True:
             await asyncio.sleep(BEAT_S)
             with contextlib.suppress(DatabaseAway, RedisError):
-                for execution_id in await stopped_of(pool, self._host.ids):
-                    self._host.stop(execution_id)
+                for order, execution_id in await orders_of(pool, self._host.ids):
+                    self._host.obey(order, execution_id)
 
 
 @functools.cache

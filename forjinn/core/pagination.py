@@ -42,6 +42,26 @@ def page_of(rows: QuerySet[ModelT, RowT], request: Request) -> tuple[list[RowT],
     return found, {"X-Total-Count": str(total), "Link": _links(request, page, limit, total)}
 
 
+def page_after(rows: QuerySet[ModelT, RowT], request: Request) -> tuple[list[RowT], dict[str, str]]:
+    """The first `?limit=` of these rows, which begin behind the one that `?before=` names; nothing is counted.
+
+    `Link` names the next page, which begins behind the last row. Raises BadRequest for a limit out of range.
+    """
+    limit = _whole_number(request, "limit", default=DEFAULT_LIMIT, most=MAX_LIMIT)
+    found = list(rows[: limit + 1])
+    if len(found) <= limit:
+        return found, {}
+    last: Any = found[limit - 1]
+    kept = [
+        (name, value)
+        for name, values in request.query_params.lists()
+        if name not in ("before", "page", "apiKey")
+        for value in values
+    ]
+    address = f"{request.path}?{urlencode([*kept, ('before', last.pk)])}"
+    return found[:limit], {"Link": f'<{address}>; rel="next"'}
+
+
 def _whole_number(request: Request, name: str, *, default: int, most: int) -> int:
     text = request.query_params.get(name)
     if text is None or text == "":

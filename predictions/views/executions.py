@@ -6,19 +6,25 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Prefetch
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apikeys.authentication import key_of
-from forjinn.core.errors import BadRequest
+from forjinn.core.errors import BadRequest, Conflict
 from forjinn.core.models import ScopedQuerySet
-from forjinn.core.pagination import PAGE_PARAMETERS, page_of
+from forjinn.core.pagination import PAGE_PARAMETERS, page_after, page_of
 from predictions.models import Execution, NodeRun
 from predictions.serializers import WIRE_STATES, ExecutionSerializer
 from predictions.views import query
 
+MOST_DELETED = 1000
+IDS = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_DELETED)
+DELETED = inline_serializer(
+    "DeletedExecutions", {"success": serializers.BooleanField(), "deletedCount": serializers.IntegerField()}
+)
 CHOICE = [
     OpenApiParameter(
         "state", str, enum=list(dict.fromkeys(WIRE_STATES.values())), description="STOPPED runs wait for a person."
@@ -27,6 +33,7 @@ CHOICE = [
     OpenApiParameter("sessionId", str),
     OpenApiParameter("startDate", datetime, description="Not before; without an offset it is UTC."),
     OpenApiParameter("endDate", datetime, description="Not after."),
+    OpenApiParameter("before", UUID, description="Older than this one: pages that cost the same however far back."),
 ]
 
 
@@ -40,8 +47,30 @@ class ExecutionsView(APIView):
         responses=ExecutionSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        page, headers = page_of(_chosen(request).order_by("-id"), request)
+        runs = _chosen(request).order_by("-id")
+        if before := request.query_params.get("before"):
+            runs = runs.filter(pk__lt=query.identifier("before", before))
+            page, headers = page_after(runs, request)
+        else:
+            page, headers = page_of(runs, request)
         return Response([ExecutionSerializer().to_representation(run) for run in page], headers=headers)
+
+    @extend_schema(
+        operation_id="execution_delete_many",
+        summary="Delete runs that have ended, or wait, by their ids.",
+        request=inline_serializer(
+            "ExecutionsToDelete",
+            {"executionIds": serializers.ListField(child=serializers.UUIDField(), max_length=1000)},
+        ),
+        responses={200: DELETED},
+    )
+    def delete(self, request: Request) -> Response:
+        ids = request.data.get("executionIds") if isinstance(request.data, dict) else None
+        if not isinstance(ids, list) or len(ids) > MOST_DELETED:
+            raise BadRequest(f"executionIds: expected a list of at most {MOST_DELETED} ids")
+        chosen = [query.identifier("executionIds", str(one)) for one in ids]
+        _, counts = _deletable(request).filter(pk__in=chosen).delete()
+        return Response({"success": True, "deletedCount": counts.get("predictions.Execution", 0)})
 
 
 class ExecutionView(APIView):
@@ -51,6 +80,23 @@ class ExecutionView(APIView):
     def get(self, request: Request, execution_id: str) -> Response:
         run = _runs().get_for(key_of(request).workspace_id, pk=execution_id)
         return Response(ExecutionSerializer().to_representation(run))
+
+    @extend_schema(
+        operation_id="execution_delete",
+        summary="Delete a run that has ended, or waits, and its trace; the conversation stays.",
+        responses={200: DELETED},
+    )
+    def delete(self, request: Request, execution_id: str) -> Response:
+        run = _runs().get_for(key_of(request).workspace_id, pk=execution_id)
+        if not _deletable(request).filter(pk=run.pk).exists():
+            raise Conflict(f"Execution {run.pk} is going on: cancel it first")
+        run.delete()
+        return Response({"success": True, "deletedCount": 1})
+
+
+def _deletable(request: Request) -> ScopedQuerySet[Execution]:
+    runs: ScopedQuerySet[Execution] = Execution.objects.of(key_of(request).workspace_id)
+    return runs.exclude(state__in=[Execution.State.QUEUED, Execution.State.RUNNING])
 
 
 def _runs() -> ScopedQuerySet[Execution]:

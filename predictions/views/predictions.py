@@ -34,7 +34,7 @@ from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
 from predictions.limits import RateLimited
 from predictions.pool import DatabaseAway
-from predictions.preferences import Preference, read_preference
+from predictions.preferences import Preference, read_preference, time_of
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
 from predictions.services import RunFailedError, find_run
@@ -109,7 +109,13 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
     process = web_process()
     is_streaming = asked.wants_stream and flow.is_streamable
     begun = await begin(
-        process, flow=flow, asked=asked, is_streaming=is_streaming, once=once, has_caller=preference.wait_s != 0
+        process,
+        flow=flow,
+        asked=asked,
+        is_streaming=is_streaming,
+        once=once,
+        has_caller=preference.wait_s != 0,
+        timeout_s=time_of(flow, preference),
     )
     if is_streaming and preference.wait_s is None:
         renderer = FrameRenderer(question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id)

@@ -1,0 +1,161 @@
+"""What key holders do with single runs: stop, pause, run again from a node on."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from forjinn.core.errors import Conflict, NotFound, Unavailable
+from predictions.commands import pause_runs, stop_runs
+from predictions.dispatch import BrokerAway, dispatch
+from predictions.idempotency import Once, find_first
+from predictions.pool import Connection, DatabaseAway, Pool, borrowed
+from predictions.requests import RequestInvalid
+from predictions.services import new_execution_id
+from predictions.web import WebProcess
+
+OPEN = ("QUEUED", "RUNNING", "WAITING")
+
+FIND = """
+SELECT run.id, run.chatflow_id, run.version_id, run.state, run.attempt, flow.kind
+FROM predictions_execution run JOIN chatflows_chatflow flow ON flow.id = run.chatflow_id
+WHERE run.id = %b AND run.workspace_id = %b
+"""
+# The node's last turn: what came before it is behind the new run. Nodes within iterations are not turns of the run.
+TURN = """
+SELECT attempt, seq FROM predictions_noderun
+WHERE execution_id = %b AND node_id = %b AND changes IS NOT NULL AND status <> 'STOPPED'
+ORDER BY attempt DESC, seq DESC LIMIT 1
+"""
+BROKEN = """
+SELECT node_id FROM predictions_noderun
+WHERE execution_id = %b AND changes IS NOT NULL AND status IN ('ERROR', 'TERMINATED')
+ORDER BY attempt DESC, seq DESC LIMIT 1
+"""
+VERSION = "SELECT id FROM chatflows_chatflowversion WHERE chatflow_id = %b AND number = %b"
+# The rows of the journal before that turn become the new run's first attempt, as if a worker had died behind them.
+FORK = """
+WITH noted AS (
+    INSERT INTO predictions_idempotencykey AS known (scope, key, fingerprint, execution_id, attempt)
+    SELECT %(scope)s::text, %(key)s::text, %(fingerprint)s::text, %(id)s::uuid, 0 WHERE %(key)s::text IS NOT NULL
+    ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id = excluded.execution_id,
+        attempt = excluded.attempt, created_at = now()
+    WHERE known.created_at < now() - interval '24 hours'
+    RETURNING execution_id
+), behind AS (
+    SELECT row_number() OVER (ORDER BY attempt, seq) AS seq, node_id, label, status, entry, changes, duration_ms
+    FROM predictions_noderun WHERE execution_id = %(source)s AND (attempt, seq) < (%(attempt)s::int, %(seq)s::int)
+), forked AS (
+    INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id,
+        chat_type, question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
+        input_tokens, output_tokens, forked_from)
+    SELECT %(id)s::uuid, workspace_id, chatflow_id, coalesce(%(version)s::uuid, version_id), 'QUEUED', chat_id,
+        session_id, chat_type, question, request - 'humanInput', is_streaming, '',
+        CASE WHEN EXISTS (SELECT FROM behind) THEN 1 ELSE 0 END, 1, false, '', '', 0, 0, id
+    FROM predictions_execution WHERE id = %(source)s AND (%(key)s::text IS NULL OR EXISTS (SELECT FROM noted))
+    RETURNING id
+), ran AS (
+    INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, changes, duration_ms)
+    SELECT forked.id, 1, behind.seq, node_id, label, status, entry, changes, duration_ms FROM forked, behind
+)
+SELECT id FROM forked
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRun:
+    """A run of the caller's workspace."""
+
+    id: UUID
+    chatflow_id: UUID
+    version_id: UUID
+    state: str
+    attempt: int
+    kind: str  # of its flow
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+
+async def find_own_run(pool: Pool, *, execution_id: UUID, workspace_id: UUID) -> OwnRun:
+    """Raises NotFound for one that is not there, or is a neighbour's."""
+    async with borrowed(pool) as connection:
+        row = await (await connection.execute(FIND, [execution_id, workspace_id])).fetchone()
+    if row is None:
+        raise NotFound(f"Execution {execution_id} not found")
+    return OwnRun(*row)
+
+
+async def cancel_run(process: WebProcess, run: OwnRun) -> None:
+    """Stop it, whether it is queued, runs or waits. Raises Conflict if it has ended."""
+    if not run.is_open or not await stop_runs(process.pool, process.redis, [run.id]):
+        raise Conflict(f"Execution {run.id} has ended: there is nothing to stop")
+
+
+async def pause_run(process: WebProcess, run: OwnRun) -> None:
+    """Have it wait before its next node. Raises Conflict if it cannot."""
+    if run.kind in ("CHATFLOW", "ASSISTANT"):
+        raise Conflict("Runs of this kind of flow are one step, with no place to pause at: cancel it instead")
+    if not await pause_runs(process.pool, process.redis, [run.id]):
+        raise Conflict(f"Execution {run.id} does not run: there is nothing to pause")
+
+
+async def fork_run(
+    process: WebProcess, run: OwnRun, *, from_node: str | None, version: int | None = None, once: Once | None = None
+) -> UUID:
+    """Start a new run that goes on before the node's last turn, with what the journal holds of the time before.
+
+    Without a node it begins anew. `version`: the number of another version of the flow, which must have the same nodes
+    up to there. Returns the new run's id, or that of the first request with the same key. Raises RequestInvalid for a
+    node that had no turn, KeyReused, Unavailable.
+    """
+    if once and (first := await find_first(process.pool, once)):
+        return first.execution_id
+    execution_id = new_execution_id()
+    try:
+        async with borrowed(process.pool) as connection:
+            attempt, seq = await _turn(connection, run, from_node) if from_node is not None else (0, 0)
+            values = {
+                "source": run.id,
+                "id": execution_id,
+                "version": await _version(connection, run, version) if version is not None else None,
+                "attempt": attempt,
+                "seq": seq,
+                "scope": once and once.scope,
+                "key": once and once.key,
+                "fingerprint": once and once.fingerprint,
+            }
+            is_new = await (await connection.execute(FORK, values)).fetchone()
+    except DatabaseAway as exc:
+        raise Unavailable("Runs are not started for the moment: the database cannot be reached") from exc
+    if is_new is None and once and (first := await find_first(process.pool, once)):
+        return first.execution_id
+    with contextlib.suppress(BrokerAway):  # it is recorded: what nobody took is dispatched again
+        await dispatch(process.redis, [execution_id])
+    return execution_id
+
+
+async def _turn(connection: Connection, run: OwnRun, node_id: str) -> tuple[int, int]:
+    row = await (await connection.execute(TURN, [run.id, node_id])).fetchone()
+    if row is None:
+        raise RequestInvalid(f"fromNode: {node_id[:80]!r} had no turn in this run")
+    return row[0], row[1]
+
+
+async def _version(connection: Connection, run: OwnRun, number: int) -> UUID:
+    row = await (await connection.execute(VERSION, [run.chatflow_id, number])).fetchone()
+    if row is None:
+        raise RequestInvalid(f"version: the flow has no version {number}")
+    found: UUID = row[0]
+    return found
+
+
+async def retry_run(process: WebProcess, run: OwnRun, *, once: Once | None = None) -> UUID:
+    """Start a new run before the node that broke. Raises Conflict if the run has not failed."""
+    if run.state not in ("FAILED", "CANCELLED"):
+        raise Conflict(f"Execution {run.id} has not failed: fork it to run it again")
+    async with borrowed(process.pool) as connection:
+        broken = await (await connection.execute(BROKEN, [run.id])).fetchone()
+    return await fork_run(process, run, from_node=broken[0] if broken else None, once=once)

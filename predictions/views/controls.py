@@ -1,0 +1,104 @@
+"""What key holders do with single runs: stop, pause, let go on, run again from a node on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from forjinn.core.errors import NotFound
+from forjinn.core.openapi import documented
+from predictions import controls_openapi
+from predictions.admission import needed_key
+from predictions.controls import OwnRun, cancel_run, find_own_run, fork_run, pause_run, retry_run
+from predictions.idempotency import find_first, read_once
+from predictions.requests import HumanAnswer, RequestInvalid, read_answer, read_object
+from predictions.resumes import find_waiting_run, resume_prediction
+from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.web import web_process
+
+
+@documented(post=controls_openapi.CANCEL)
+@api_view("POST")
+async def cancel(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """Stop a run for good."""
+    run = await _run(request, execution_id)
+    await cancel_run(web_process(), run)
+    return _accepted(run.id, "TERMINATED" if run.state != "RUNNING" else "INPROGRESS")
+
+
+@documented(post=controls_openapi.PAUSE)
+@api_view("POST")
+async def pause(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """Have a run wait before its next node."""
+    run = await _run(request, execution_id)
+    await pause_run(web_process(), run)
+    return _accepted(run.id, "INPROGRESS")
+
+
+@documented(post=controls_openapi.RESUME)
+@api_view("POST")
+async def resume(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """Let a run go on that waits: with a decision, with a message, or as it is told to."""
+    run = await _run(request, execution_id)
+    process = web_process()
+    once = read_once(request, "resume", run.id)
+    if once and await find_first(process.pool, once):
+        return _accepted(run.id, "INPROGRESS")
+    answer = _answer(read_object(request))
+    waiting = await find_waiting_run(process.pool, execution_id=run.id, answer=answer)
+    await resume_prediction(process, run=waiting, answer=answer, is_streaming=True, once=once, has_caller=False)
+    return _accepted(run.id, "INPROGRESS")
+
+
+@documented(post=controls_openapi.FORK)
+@api_view("POST")
+async def fork(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """Start a new run with what this one did before a node."""
+    run = await _run(request, execution_id)
+    body = read_object(request)
+    from_node, version = body.get("fromNode"), body.get("version")
+    if from_node is not None and (not isinstance(from_node, str) or not from_node or "\0" in from_node):
+        raise RequestInvalid("fromNode: expected the id of a node")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**31):
+        raise RequestInvalid("version: expected the number of a version")
+    once = read_once(request, "fork", run.id)
+    forked = await fork_run(web_process(), run, from_node=from_node, version=version, once=once)
+    return _accepted(forked, "INPROGRESS", status=201)
+
+
+@documented(post=controls_openapi.RETRY)
+@api_view("POST")
+async def retry(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """Start a new run where this one failed."""
+    run = await _run(request, execution_id)
+    once = read_once(request, "retry", run.id)
+    return _accepted(await retry_run(web_process(), run, once=once), "INPROGRESS", status=201)
+
+
+async def _run(request: HttpRequest, execution_id: str) -> OwnRun:
+    key = needed_key(await read_caller(request))
+    try:
+        wanted = UUID(execution_id)
+    except ValueError:
+        raise NotFound(f"Execution {execution_id[:64]} not found") from None
+    return await find_own_run(web_process().pool, execution_id=wanted, workspace_id=key.workspace_id)
+
+
+def _answer(body: Mapping[str, Any]) -> HumanAnswer:
+    if answer := read_answer(body):
+        return answer
+    if message := body.get("message"):
+        if not isinstance(message, str) or "\0" in message:
+            raise RequestInvalid("message: expected text")
+        return HumanAnswer("message", message)
+    return HumanAnswer("order")
+
+
+def _accepted(execution_id: UUID, state: str, *, status: int = 202) -> HttpResponse:
+    response = json_response({"executionId": str(execution_id), "state": state})
+    response.status_code = status
+    response.headers["Location"] = f"/api/v1/executions/{execution_id}"
+    return response
