@@ -7,12 +7,11 @@ AppError(message): has `status`, and a stable `code` that clients switch on
 
 The body is `{"message": ..., "code": ..., "requestId": ...}`, whoever found the fault: a service, the framework or
 the database (`refusals.py` translates). Messages name the thing and the way out, and never carry a secret.
-An API that speaks another protocol below a path of its own has a shape of its own: `shape_errors`.
+An API that speaks another protocol has a shape of its own: `shape_errors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -85,34 +84,36 @@ class Unavailable(AppError):
     retry_after_s = 2
 
 
-def error_response(exc: AppError, request: HttpRequest) -> HttpResponse:
-    """The refusal as an answer, for views that are plain Django.
+Shape = Callable[[AppError, Any], Mapping[str, Any]]  # of the error and the request that it answers
+_shapes: dict[str, Shape] = {}  # by the path that they hold at and below
 
-    A protocol that tells errors in a shape of its own sets `request.error_shape`, a function like `error_body`, before
-    anything else: then whatever the request fails with is told so.
+
+def shape_errors(path: str, shape: Shape) -> None:
+    """Have every refusal at this path and below it told in a shape of its own, also where there is no view.
+
+    A protocol that shares its paths with others sets `request.error_shape` instead, before anything else.
     """
-    shape: Callable[[AppError, Any], Any] = getattr(request, "error_shape", error_body)
+    _shapes[path] = shape
+
+
+def error_response(exc: AppError, request: HttpRequest) -> HttpResponse:
+    """The refusal as an answer, for views that are plain Django."""
     return HttpResponse(
-        orjson.dumps(shape(exc, request)),
+        orjson.dumps(error_body(exc, request)),
         content_type="application/json",
         status=exc.status,
         headers=error_headers(exc),
     )
 
 
-Shape = Callable[[AppError], Mapping[str, Any]]
-_shapes: dict[str, Shape] = {}  # by the path that they hold at and below
-
-
-def shape_errors(path: str, shape: Shape) -> None:
-    """Have every refusal at this path and below it told in a shape of its own, whoever finds the fault."""
-    _shapes[path] = shape
-
-
 def error_body(error: AppError, request: Any) -> Mapping[str, Any]:
-    for path, shape in _shapes.items():
-        if request.path == path or request.path.startswith(f"{path}/"):
-            return shape(error)
+    """The refusal in the shape of the protocol that was spoken."""
+    by_path = (shape for path, shape in _shapes.items() if f"{request.path}/".startswith(f"{path}/"))
+    shape: Shape = getattr(request, "error_shape", None) or next(by_path, _own_shape)
+    return shape(error, request)
+
+
+def _own_shape(error: AppError, request: Any) -> Mapping[str, Any]:
     body = {"message": error.message, "code": error.code}
     if request_id := getattr(request, "request_id", ""):
         body["requestId"] = request_id
