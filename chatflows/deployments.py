@@ -8,13 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
 from apikeys.models import ApiKey, hash_key
 from apikeys.records import note_use
-from apikeys.services import create_api_key
+from apikeys.services import create_api_key, revoke_api_key
 from chatflows.models import Chatflow, Deployment
 from forjinn.core.records import RecordCache, announce_stale
 
@@ -75,6 +75,15 @@ def _announce_key(instance: ApiKey, **_: object) -> None:
     announce_stale("deployments", instance.digest)
 
 
-@receiver([post_save, post_delete], sender=Deployment)
+@receiver(post_save, sender=Deployment)
 def _announce(instance: Deployment, **_: object) -> None:
     announce_stale("deployments", instance.apikey.digest)
+
+
+@receiver(pre_delete, sender=Deployment)
+def _retire_key(instance: Deployment, **_: object) -> None:
+    """A deployment's key opens nothing else; revoking it announces it, too.
+
+    Before the row goes: where a workspace goes as a whole, its keys may be gone before its deployments are.
+    """
+    revoke_api_key(key=instance.apikey)

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from apikeys.models import ApiKey
 from apikeys.services import revoke_api_key
 from chatflows.deployments import afind_deployment
+from chatflows.models import Deployment
 from chatflows.services import update_chatflow
 from tests.cast import Api
 from tests.factories import graph_text, make_chatflow, make_workspace
@@ -70,6 +71,33 @@ def test_a_revoked_deployment_key_stands_for_nothing(workspace: Workspace) -> No
     revoke_api_key(key=ApiKey.objects.get(pk=made["id"]))
 
     assert async_to_sync(afind_deployment)(made["apiKey"]) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_ends_with_the_flow_that_it_stands_for() -> None:
+    flow = make_chatflow(make_workspace("Here"), name="Greeter")
+    made = make_key_for_programs("--workspace", "Here", "--flow", "greeter")
+    assert async_to_sync(afind_deployment)(made["apiKey"]) is not None
+
+    flow.delete()
+
+    assert async_to_sync(afind_deployment)(made["apiKey"]) is None
+    assert ApiKey.objects.get(pk=made["id"]).revoked_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("which", ["workspace", "key"])
+def test_what_has_a_deployment_key_can_be_deleted(which: str) -> None:
+    workspace = make_workspace("Here")
+    make_chatflow(workspace, name="Greeter")
+    made = make_key_for_programs("--workspace", "Here", "--flow", "greeter")
+    assert async_to_sync(afind_deployment)(made["apiKey"]) is not None
+
+    gone = workspace if which == "workspace" else ApiKey.objects.get(pk=made["id"])
+    gone.delete()
+
+    assert async_to_sync(afind_deployment)(made["apiKey"]) is None
+    assert not Deployment.objects.exists()
 
 
 @pytest.mark.parametrize(
