@@ -13,6 +13,7 @@ from engine.assistants import graph_of, is_assistant
 from engine.errors import FlowError
 from engine.flow import FIRST_AGENTS, MULTI_AGENTS
 from forjinn.core.errors import BadRequest
+from forjinn.core.jsontext import DEEPEST, is_too_deep
 
 Graph = Mapping[str, Any]
 Node = Mapping[str, Any]
@@ -79,6 +80,8 @@ def read_graph(text: str) -> Graph:
         raise FlowDataInvalid(f"flowData: not valid JSON: {exc}") from exc
     if not isinstance(raw, dict):
         raise FlowDataInvalid("flowData: expected JSON text of an object with nodes and edges")
+    if is_too_deep(raw):
+        raise FlowDataInvalid(f"flowData: nested deeper than {DEEPEST} levels")
     try:
         graph: Graph = graph_of(raw) if is_assistant(raw) else raw
     except FlowError as exc:
@@ -105,7 +108,7 @@ def facts_of(graph: Graph) -> FlowFacts:
     return FlowFacts(
         start_input_type=input_type if isinstance(input_type, str) else "",
         is_streamable=kind_of(graph) != "CHATFLOW" or _is_classic_streamable(graph, nodes),
-        asks_users=any(node.get("name") in ASKING for node in nodes),
+        asks_users=any(str(node.get("name")) in ASKING for node in nodes),
         inputs=tuple(_declared(start)) if start and input_type == "formInput" else (),
     )
 

@@ -9,6 +9,8 @@ import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from forjinn.core.jsontext import DEEPEST, is_too_deep
+
 REQUIRED = {"required": "required", "null": "must not be null", "blank": "must not be empty"}
 KINDS = {dict: "an object", list: "an array", str: "text", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -46,11 +48,13 @@ class JsonTextField(OptionalTextField):
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         try:
-            is_object = isinstance(orjson.loads(text), dict)
+            value = orjson.loads(text)
         except orjson.JSONDecodeError as exc:
             raise serializers.ValidationError(f"not valid JSON: {exc}") from exc
-        if not is_object:
+        if not isinstance(value, dict):
             raise serializers.ValidationError("expected JSON text of an object")
+        if is_too_deep(value):
+            raise serializers.ValidationError(f"nested deeper than {DEEPEST} levels")
         return text
 
 

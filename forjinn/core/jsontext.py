@@ -1,4 +1,4 @@
-"""JSON out: orjson, and the standard library for what orjson refuses, whole numbers of more than 64 bits."""
+"""JSON out: orjson, and the standard library for what orjson refuses; and how deep the JSON of others may be nested."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+DEEPEST = 100  # levels; orjson reads a thousand and writes 254, and what is kept gets wrapped before it is written
+
 
 def to_json(value: Any) -> bytes:
     """The value in UTF-8. Big numbers come from PostgreSQL, which spells out what was sent as 1e30."""
@@ -14,3 +16,11 @@ def to_json(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether arrays and objects lie in each other deeper than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    held = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_too_deep(one, levels - 1) for one in held)

@@ -12,6 +12,7 @@ from tests.factories import EMPTY_GRAPH, make_api_key
 from workspaces.models import Workspace
 
 FLOW = {"name": "Customer Support Bot", "type": "CHATFLOW", "category": "Support", "flowData": EMPTY_GRAPH}
+DEEP = "[" * 300 + "]" * 300
 
 
 def test_a_new_flow_is_neither_deployed_nor_public(api: Api, workspace: Workspace) -> None:
@@ -77,7 +78,9 @@ def test_flow_data_comes_back_byte_for_byte(api: Api, text: str) -> None:
         ({"flowData": '{"nodes":[]}'}, "flowData: edges must be an array"),
         ({"flowData": '{"nodes":{},"edges":[]}'}, "flowData: nodes must be an array"),
         ({"flowData": '{"nodes":[1],"edges":[]}'}, "flowData: nodes[0] must be an object"),
+        ({"flowData": f'{{"nodes":[],"edges":[],"x":{DEEP}}}'}, "flowData: nested deeper than 100 levels"),
         ({"chatbotConfig": "[]"}, "chatbotConfig: expected JSON text of an object"),
+        ({"chatbotConfig": f'{{"x":{DEEP}}}'}, "chatbotConfig: nested deeper than 100 levels"),
         ({"apiConfig": {"a": 1}}, "apiConfig: expected text, got an object"),
         ({"apikeyid": "nope"}, "apikeyid: expected an id"),
     ],

@@ -31,6 +31,14 @@ def test_a_model_that_may_not_stream_ends_it(streaming: object) -> None:
     assert not is_streamable(CHAIN, {**MODEL, "inputs": {"streaming": streaming}})
 
 
+@pytest.mark.parametrize("name", [["chain"], {"a": 1}, None, 7])
+def test_a_node_whose_name_is_no_text_is_read_all_the_same(workspace: Workspace, name: object) -> None:
+    flow = find_flow(make_chatflow(workspace, flow_data=graph_text({**CHAIN, "name": name}, MODEL)).pk)
+
+    assert flow is not None
+    assert not flow.asks_users
+
+
 def test_an_output_parser_anywhere_ends_it() -> None:
     assert not is_streamable(CHAIN, MODEL, PARSER)
 
