@@ -254,7 +254,7 @@ class RunHost:
         return World(
             http=self._http,
             history=StoredHistory(self._store, run),
-            credentials=WorkspaceCredentials(run.workspace_id),
+            credentials=WorkspaceCredentials(run.workspace_id, run.request.get("connections") or {}),
             clock=self._clock,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables={**stored, **given},

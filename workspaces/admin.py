@@ -72,12 +72,12 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
 
     class Meta:
         model = Credential
-        fields = ("workspace", "name", "kind", "allowed_hosts")
+        fields = ("workspace", "name", "kind", "fulfillment", "slug", "allowed_hosts")
 
     def clean_fields_in_clear(self) -> dict[str, str] | None:
         text = self.cleaned_data["fields_in_clear"]
         if not text:
-            if self.instance._state.adding:
+            if self.instance._state.adding and self.cleaned_data.get("fulfillment") != Credential.Fulfillment.CALLER:
                 raise ValidationError("A new credential needs its secret.")
             return None
         try:
@@ -92,7 +92,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
 @admin.register(Credential)
 class CredentialAdmin(WorkspaceStays, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     form = CredentialForm
-    list_display = ("name", "kind", "workspace", "updated_at")
+    list_display = ("name", "kind", "fulfillment", "workspace", "updated_at")
     list_filter = ("kind",)
     list_select_related = ("workspace",)
     search_fields = ("name", "=id")

@@ -96,12 +96,29 @@ class Membership(models.Model):
 
 
 class Credential(WorkspaceScoped):
-    """A secret that nodes use, e.g. `kind` "openAIApi" with the field `openAIApiKey`. Write-only: no view shows it."""
+    """A secret that nodes use, e.g. `kind` "openAIApi" with the field `openAIApiKey`. Write-only: no view shows it.
+
+    One that callers fulfill holds none: whoever starts a run brings its fields with it, under its slug.
+    """
+
+    class Fulfillment(models.TextChoices):
+        STORED = "stored"
+        CALLER = "caller"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=100)
-    sealed = models.TextField(editable=False)
+    fulfillment = models.CharField(
+        max_length=10,
+        choices=Fulfillment,
+        default=Fulfillment.STORED,
+        db_default=Fulfillment.STORED,
+        help_text="caller: the secret comes with each run, in connections under the slug, and is not kept.",
+    )
+    slug = models.SlugField(
+        max_length=100, blank=True, db_default="", db_index=False, help_text="How callers name it, if they fulfill it."
+    )
+    sealed = models.TextField(editable=False, blank=True)
     allowed_hosts = ArrayField(
         models.CharField(max_length=260),
         default=list,
@@ -115,12 +132,20 @@ class Credential(WorkspaceScoped):
 
     class Meta:
         indexes = [models.Index(fields=["workspace", "name"], name="credential_by_name")]
+        constraints = [
+            models.UniqueConstraint("workspace", "slug", condition=~models.Q(slug=""), name="credential_slug_once"),
+            models.CheckConstraint(
+                condition=models.Q(fulfillment="stored") | ~models.Q(slug=""), name="caller_credential_has_slug"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind})"
 
     def clean(self) -> None:
         super().clean()
+        if self.fulfillment == self.Fulfillment.CALLER and not self.slug:
+            raise ValidationError({"slug": "Callers need a name for it."})
         for entry in self.allowed_hosts:
             try:
                 read_allowance(entry)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import orjson
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from engine.credentials import Secret
+from forjinn.core.crypto import unseal
 from forjinn.core.errors import BadRequest
 from workspaces.models import Credential, Membership, User, Variable, Workspace
+
+NONE_GIVEN: Mapping[str, str] = {}
 
 
 @transaction.atomic
@@ -50,10 +54,40 @@ def set_variable(*, workspace: Workspace, name: str, value: str) -> Variable:
     return variable
 
 
-def open_credential(*, workspace_id: UUID, credential_id: str) -> Secret:
-    """A secret in clear, for a run of its own workspace. Raises NotFound, SealBroken."""
+def create_caller_credential(
+    *, workspace: Workspace, name: str, kind: str, slug: str, allowed_hosts: Sequence[str] = ()
+) -> Credential:
+    """A credential that whoever starts a run brings with it, under this slug. Raises BadRequest."""
+    credential = Credential(
+        workspace=workspace,
+        name=name,
+        kind=kind,
+        fulfillment=Credential.Fulfillment.CALLER,
+        slug=slug,
+        allowed_hosts=list(allowed_hosts),
+    )
+    try:
+        credential.full_clean()
+    except ValidationError as exc:
+        raise BadRequest(" ".join(exc.messages)) from exc
+    credential.save()
+    return credential
+
+
+def open_credential(*, workspace_id: UUID, credential_id: str, given: Mapping[str, str] = NONE_GIVEN) -> Secret:
+    """A secret in clear, for a run of its own workspace. `given`: what the run's caller brought, sealed, by slug.
+
+    Raises NotFound, SealBroken, and BadRequest if it is the caller's to bring and they did not.
+    """
     credential = Credential.objects.get_for(workspace_id, pk=credential_id)
-    return Secret(credential.open(), credential.allowed_hosts)
+    if credential.fulfillment != Credential.Fulfillment.CALLER:
+        return Secret(credential.open(), credential.allowed_hosts)
+    if credential.slug not in given:
+        raise BadRequest(
+            f"Whoever starts the run brings the credential '{credential.slug}': start it through POST /api/v1/runs "
+            f"with connections.{credential.slug}"
+        )
+    return Secret(orjson.loads(unseal(given[credential.slug])), credential.allowed_hosts)
 
 
 def variable_values(workspace_id: UUID) -> dict[str, str]:

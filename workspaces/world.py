@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -15,7 +16,7 @@ from engine.egress import Egress
 from engine.errors import NodeInputError
 from engine.http import HttpClient
 from forjinn.core.errors import AppError
-from workspaces.services import open_credential
+from workspaces.services import NONE_GIVEN, open_credential
 
 
 def open_http(model_url: str = "") -> HttpClient:
@@ -39,14 +40,17 @@ class SystemClock:
 
 
 class WorkspaceCredentials:
-    """Secrets of one workspace, and of no other."""
+    """Secrets of one workspace, and of no other; beside them those that the run's caller brought, sealed, by slug."""
 
-    def __init__(self, workspace_id: UUID) -> None:
+    def __init__(self, workspace_id: UUID, given: Mapping[str, str] = NONE_GIVEN) -> None:
         self._workspace_id = workspace_id
+        self._given = given
 
     async def resolve(self, credential_id: str) -> Secret:
         """See `engine.context.Credentials`."""
         try:
-            return await sync_to_async(open_credential)(workspace_id=self._workspace_id, credential_id=credential_id)
+            return await sync_to_async(open_credential)(
+                workspace_id=self._workspace_id, credential_id=credential_id, given=self._given
+            )
         except AppError as exc:
             raise NodeInputError(exc.message) from exc
