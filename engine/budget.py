@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from engine.errors import RunLimitExceeded
 
+LOOPING = "Maximum iteration limit reached"  # how the message begins that tells of a run without an end
+
 
 @dataclass(slots=True)
 class Budget:
@@ -21,8 +23,7 @@ class Budget:
         """Count a node that is about to run. Raises RunLimitExceeded if no more may."""
         if self.executions >= self.most_executions:
             raise RunLimitExceeded(
-                f"Maximum iteration limit reached: a run may execute {self.most_executions} nodes. "
-                "Check what ends its loops."
+                f"{LOOPING}: a run may execute {self.most_executions} nodes. Check what ends its loops."
             )
         self.executions += 1
 

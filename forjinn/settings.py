@@ -119,7 +119,7 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # served from where the apps keep them: no collectstatic, no STATIC_ROOT
 WHITENOISE_AUTOREFRESH = False
 
-CORS_URLS_REGEX = r"^/api/.*$"
+CORS_URLS_REGEX = r"^/(api|workflows)/.*$"
 CORS_ALLOW_ALL_ORIGINS = True  # no cookie is read there, so no origin gains anything by it
 CORS_EXPOSE_HEADERS = [
     "ETag",

@@ -26,6 +26,8 @@ class Execution(WorkspaceScoped):
         CANCELLED = "CANCELLED"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # The run's name in 24 hexadecimal digits, if an API began it that calls runs so.
+    object_id = models.CharField(max_length=24, null=True)
     chatflow = models.ForeignKey(Chatflow, on_delete=models.CASCADE, db_index=False)
     version = models.ForeignKey(ChatflowVersion, on_delete=models.CASCADE, db_index=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -64,7 +66,25 @@ class Execution(WorkspaceScoped):
     output_tokens = models.IntegerField(default=0)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["object_id"], name="execution_object_id_once", condition=models.Q(object_id__isnull=False)
+            )
+        ]
         indexes = [
+            # Those with a name of 24 digits: a page of them, and how many there are in a state, come from these alone.
+            models.Index(
+                fields=["workspace", "-id"],
+                include=["state"],
+                name="named_execution_by_workspace",
+                condition=models.Q(object_id__isnull=False),
+            ),
+            models.Index(
+                fields=["chatflow", "-id"],
+                include=["state"],
+                name="named_execution_by_flow",
+                condition=models.Q(object_id__isnull=False),
+            ),
             models.Index(fields=["chatflow", "-id"], name="execution_by_flow"),
             models.Index(fields=["workspace", "-id"], name="execution_by_workspace"),
             models.Index(fields=["chatflow", "session_id", "-id"], name="execution_by_session"),
@@ -102,6 +122,7 @@ class NodeRun(models.Model):
     # JSON text that `engine.journal.fold` reads; null for nodes behind which a run does not go on (in an iteration).
     changes = models.TextField(null=True)
     duration_ms = models.FloatField()
+    created_at = models.DateTimeField(db_default=Now())  # when it was written down, with others or alone
 
     class Meta:
         constraints = [

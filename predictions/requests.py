@@ -88,6 +88,7 @@ class PredictionRequest:
     state: Mapping[str, Any] = field(default_factory=dict)  # what an agent flow's state begins with
     answer: HumanAnswer | None = None  # set: no new question, but a run that waits goes on
     is_new_chat: bool = False  # nobody can have said anything in it
+    object_id: str | None = None  # what the run is called where names have 24 hexadecimal digits
     beside: Mapping[str, Any] = field(default_factory=dict)  # what the API that was asked keeps with the run
 
     def stored(self) -> dict[str, Any]:

@@ -90,6 +90,7 @@ async def start_prediction(
         reply_to=process.hub.channel if has_caller else "",
         once=once,
         timeout_s=timeout_s,
+        object_id=request.object_id,
     )
     try:
         return await process.start_run(run)

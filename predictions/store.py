@@ -33,6 +33,7 @@ class NewRun:
     is_streaming: bool
     reply_to: str
     once: Once | None = None
+    object_id: str | None = None
     timeout_s: float | None = None  # of the whole run, from now on; None: each part as long as the server allows
 
 
@@ -111,7 +112,7 @@ RECORD = """
 WITH new AS (
     SELECT * FROM jsonb_to_recordset(%b::jsonb) AS new (id uuid, workspace_id uuid, chatflow_id uuid, version_id uuid,
         chat_id text, session_id text, chat_type text, question text, request jsonb, is_streaming boolean,
-        reply_to text, once jsonb, timeout_s float8)
+        reply_to text, once jsonb, timeout_s float8, object_id text)
 ), noted AS (
     INSERT INTO predictions_idempotencykey AS known (scope, key, fingerprint, execution_id, attempt)
     SELECT DISTINCT ON (once->>'scope', once->>'key') once->>'scope', once->>'key', once->>'fingerprint', id, 0
@@ -123,9 +124,10 @@ WITH new AS (
 )
 INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id, chat_type,
     question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
-    input_tokens, output_tokens, deadline_at)
+    input_tokens, output_tokens, deadline_at, object_id)
 SELECT id, workspace_id, chatflow_id, version_id, 'QUEUED', chat_id, session_id, chat_type,
-    question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0, now() + make_interval(secs => timeout_s)
+    question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0, now() + make_interval(secs => timeout_s),
+    object_id
 FROM new WHERE once->>'key' IS NULL OR id IN (SELECT execution_id FROM noted)
 RETURNING id
 """

@@ -24,24 +24,31 @@ SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 @sync_and_async_middleware
 def request_ids(get_response: Handler) -> Handler:
-    """Name the request: `request.request_id`, and `Request-Id` on the answer. A sane id of the caller's is kept."""
+    """Name the request: `request.request_id`, and `Request-Id` and `X-Request-Id` on the answer.
+
+    A sane id of the caller's is kept.
+    """
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
             request_id = _name(request)
             response: HttpResponseBase = await get_response(request)
-            response.headers["Request-Id"] = request_id
-            return response
+            return _named(response, request_id)
 
         return amiddleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         request_id = _name(request)
         response: HttpResponseBase = get_response(request)
-        response.headers["Request-Id"] = request_id
-        return response
+        return _named(response, request_id)
 
     return middleware
+
+
+def _named(response: HttpResponseBase, request_id: str) -> HttpResponseBase:
+    for name in ("Request-Id", "X-Request-Id"):
+        response.headers[name] = request_id
+    return response
 
 
 def _name(request: HttpRequest) -> str:

@@ -7,7 +7,7 @@ PROBES = frozenset({"/health", "/ready"})
 
 def is_api(path: str) -> bool:
     """Whether programs ask here; everything else is a page for people, or a probe."""
-    return path.startswith("/api/") and not path.startswith("/api/docs")
+    return path.startswith(("/api/", "/workflows/")) and not path.startswith("/api/docs")
 
 
 def is_page(path: str) -> bool:
