@@ -12,6 +12,7 @@ from engine.providers.base import Message
 from engine.state import RunState
 from engine.templating import MISSING, Path, Reference, as_text, take
 
+STATE = "state"  # {{ state.name }} is short for {{ $flow.state.name }}, unless a node of that id has run
 SPEAKERS = {"user": "Human", "assistant": "Assistant"}
 
 
@@ -97,7 +98,7 @@ class AgentflowScope(RunScope):
     def node(self, node_id: str, path: Path) -> Any:
         output = self._state.outputs.get(node_id)
         if output is None:
-            return MISSING
+            return take(self._state.values, path) if node_id == STATE and path else MISSING
         if path and path[0] == "output":
             return take(output, path[1:])
         if path and path[:2] != ("data", "instance"):  # how the first v2 exports spelled a bare node id
@@ -165,5 +166,5 @@ SHARED = frozenset({"chat_history", "runtime_messages_length", "loop_count"})
 def is_shared(reference: Reference) -> bool:
     """Whether nodes that run before can change what it means, other than by their outputs."""
     if reference.root == "$flow":
-        return reference.path[:1] in (("state",), ("chatHistory",))
-    return reference.root in SHARED
+        return reference.path[:1] in ((STATE,), ("chatHistory",))
+    return reference.root in SHARED or reference.root == STATE

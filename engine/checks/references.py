@@ -10,7 +10,7 @@ from engine.checks.wiring import LOOP_TARGET, loop_target
 from engine.flow import Drawing, Node, instances_in
 from engine.graph import Edge, Graph
 from engine.registry import Registry
-from engine.scope import READERS
+from engine.scope import READERS, STATE
 from engine.spec import NodeSpec
 from engine.templating import UPDATES, agentflow_text, compile_value, references_in
 
@@ -26,6 +26,8 @@ def reference_problems(drawing: Drawing, registry: Registry) -> Iterator[Problem
     for node in drawing.nodes.values():
         upstream = graph.ancestors(node.id) - ({node.id} if not _is_in_circle(graph, node.id) else set())
         for field, root, text in _references(node, registry):
+            if root == STATE and root not in drawing.nodes:
+                continue
             if root not in drawing.nodes:
                 message = f"{text} stands for nothing: there is no node {root!r} in the flow"
             elif root not in upstream:

@@ -364,7 +364,7 @@ class TestReferences:
         assert check(start(), box(text="{{ boxAgentflow_1 }} {{ boxAgentflow_0 }}"), box("boxAgentflow_1"), loop) == []
 
     def test_what_every_run_has_is_known(self) -> None:
-        text = "{{ question }} {{ $flow.state.x }} {{ $vars.y }} {{ startAgentflow_0.output.question }}"
+        text = "{{ question }} {{ $flow.state.x }} {{ state.x }} {{ $vars.y }} {{ startAgentflow_0.output.question }}"
 
         assert check(start(), box(text=text, boxUpdateState=[{"key": "k", "value": "{{ output }}"}])) == []
         assert only(check(start(), box(text="{{ output }}"))).subject == "output"

@@ -109,6 +109,19 @@ async def test_a_reference_to_nothing_stays_and_is_warned_of(board: Board, text:
     assert entry_of(events, "end")["data"]["warnings"] == [f"{text} stands for nothing here and was left as it is."]
 
 
+async def test_state_is_the_flows_state_unless_a_node_has_that_name(board: Board) -> None:
+    board.does |= {
+        "work_0": gives(output={"content": "x"}, state={"name": "Alice"}),
+        "state": gives(output={"name": "B"}),
+    }
+    board.inputs |= {"end": {"text": "{{ state.name }}"}, "late": {"text": "{{ state.output.name }} {{ state.name }}"}}
+
+    events = await board.run("start -> work_0 -> end -> state -> late")
+
+    assert entry_of(events, "end")["data"]["input"]["text"] == "Alice"
+    assert entry_of(events, "late")["data"]["input"]["text"] == "B {{ state.name }}"
+
+
 async def test_a_bare_id_of_a_node_that_only_fetched_something_is_what_it_fetched(board: Board) -> None:
     board.does["work_0"] = gives(output={"http": {"data": {"a": 1}, "status": 200}})
 
