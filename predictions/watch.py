@@ -9,6 +9,7 @@ so nobody waits for a worker or a Redis that is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections import deque
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.1
 SILENCE_S = 2.0  # how long a stream may say nothing before the database is asked
 MAX_QUEUE = 1000  # entries a slow reader may leave unread before it is served from the stream instead
+UNREAD_S = 60.0  # a watcher that nobody reads is followed for so long; readers look at least once a heartbeat
 END = 1_000_000_000  # number of an end that the database told: after every entry that a viewer may have seen
 
 ENDED = """
@@ -72,8 +74,12 @@ class Entry:
         if self.id.number != 1:
             return False
         name, fields = self.events[0]
-        # One who has seen nothing takes any beginning; what an earlier attempt said, the next one may not repeat.
-        return name != CONTINUED or other.number in (0, END) or fields["after"] == str(other)
+        if name != CONTINUED:
+            return True
+        # What an earlier attempt said, this one does not repeat; if it does not know what that was, it is only for
+        # those who have seen nothing.
+        seen = None if other.number in (0, END) else str(other)
+        return bool(fields["after"] == seen)
 
 
 class Watcher:
@@ -83,9 +89,14 @@ class Watcher:
         self.execution_id = execution_id
         self.is_live = is_live
         self.is_abandoned = False
+        self.is_closed = False
+        self.is_followed = False
         self.last = EntryId(after, END if after else 0)
+        self.polled = self.last  # up to where its stream has been looked through
         # A run that nobody publishes to us may be over, and its stream gone: the database is asked soon.
         self.quiet_since = asyncio.get_running_loop().time() - (0 if is_live else SILENCE_S - 3 * POLL_S)
+        # When somebody looked for an entry the last time; None: somebody waits for one.
+        self.read_at: float | None = asyncio.get_running_loop().time()
         self._hub = hub
         self._queue: deque[Entry] = deque()
         self._ready = asyncio.Event()
@@ -93,6 +104,11 @@ class Watcher:
     @property
     def wants_poll(self) -> bool:
         return not self.is_live and len(self._queue) < MAX_QUEUE
+
+    @property
+    def place(self) -> EntryId:
+        """After which entry its stream is read on. What came behind a gap is not read again: it never fits."""
+        return max(self.last, self.polled, key=_entry)
 
     def offer(self, entry: Entry) -> None:
         """Take the next entry; one that came before is ignored.
@@ -125,18 +141,23 @@ class Watcher:
 
     async def next_entry(self, *, timeout_s: float) -> Entry | None:
         """The next entry, or None if none came in time."""
-        if not self._queue:
-            self._ready.clear()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._ready.wait()
-            except TimeoutError:
-                return None
+        self._hub.follow(self)
+        self.read_at = None
+        try:
+            if not self._queue:
+                self._ready.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(timeout_s):
+                        await self._ready.wait()
+        finally:
+            self.read_at = asyncio.get_running_loop().time()
         return self._queue.popleft() if self._queue else None
 
     def close(self) -> None:
-        """Stop following. Safe to call again."""
-        self._hub.forget(self)
+        """Stop following, from any thread: Django closes responses in others. Safe to call again."""
+        self.is_closed = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and all watching with it
+            self._hub.loop.call_soon_threadsafe(self._hub.forget, self)
 
     async def settled(self, *, timeout_s: float) -> Mapping[str, Any] | None:
         """The run's end, however much comes before it; None if it did not come in time."""
@@ -155,6 +176,7 @@ class Hub:
     def __init__(self, redis: Redis, pool: Pool) -> None:
         self.channel = f"web:{secrets.token_hex(8)}"
         self.is_connected = False
+        self.loop = asyncio.get_running_loop()
         self._redis = redis
         self._pool = pool
         self._watchers: dict[bytes, list[Watcher]] = {}
@@ -169,12 +191,24 @@ class Hub:
         here.
         """
         watcher = Watcher(self, execution_id, is_live=is_live and self.is_connected, after=after)
-        self._watchers.setdefault(str(execution_id).encode(), []).append(watcher)
+        self._add(watcher)
         return watcher
 
+    def follow(self, watcher: Watcher) -> None:
+        """Follow a watcher again that has been forgotten, unless it is closed; what it missed is in the stream."""
+        if not watcher.is_followed and not watcher.is_closed:
+            watcher.is_live = False
+            self._add(watcher)
+
+    def _add(self, watcher: Watcher) -> None:
+        watcher.is_followed = True
+        self._watchers.setdefault(str(watcher.execution_id).encode(), []).append(watcher)
+
     def forget(self, watcher: Watcher) -> None:
+        """Follow it no longer. On this hub's loop only: its other tasks must not see the watchers change."""
         name = str(watcher.execution_id).encode()
         watchers = self._watchers.get(name, [])
+        watcher.is_followed = False
         if watcher in watchers:
             watchers.remove(watcher)
         if not watchers:
@@ -230,6 +264,7 @@ class Hub:
     async def _poll_forever(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
+            self._forget_unread()
             try:
                 await self._poll()
             except (RedisError, OSError):
@@ -244,6 +279,13 @@ class Hub:
             except DatabaseAway:
                 logger.warning("ended runs cannot be looked up: the database is away")
 
+    def _forget_unread(self) -> None:
+        """A client that goes away at the wrong moment leaves a watcher that nobody closes."""
+        longest_ago = self.loop.time() - UNREAD_S
+        for watcher in self._everyone():
+            if watcher.read_at is not None and watcher.read_at < longest_ago:
+                self.forget(watcher)
+
     async def _poll(self) -> None:
         polled: dict[str, list[Watcher]] = {}
         for watcher in self._everyone():
@@ -251,12 +293,13 @@ class Hub:
                 polled.setdefault(stream_key(watcher.execution_id), []).append(watcher)
         if not polled:
             return
-        after = {key: str(min((w.last for w in watchers), key=_entry)) for key, watchers in polled.items()}
+        after = {key: str(min((w.place for w in watchers), key=_entry)) for key, watchers in polled.items()}
         for key, rows in await self._redis.xread(after, count=200):
             for entry_id, fields in rows:
                 entry = Entry(EntryId.parse(entry_id.decode()), orjson.loads(fields[FIELD]))
                 for watcher in polled[key.decode()]:
                     watcher.offer(entry)
+                    watcher.polled = max(watcher.polled, entry.id, key=_entry)
 
     async def _ask_database(self) -> None:
         now = asyncio.get_running_loop().time()

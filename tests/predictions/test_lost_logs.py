@@ -124,3 +124,20 @@ async def test_a_process_that_stops_sends_even_a_busy_stream_elsewhere(watcher: 
 
     assert len(written) == 2
     assert written[-1] == b"retry: 500\n\n"
+
+
+def continued(after: str | None) -> Entry:
+    return Entry(EntryId(2, 1), [["Continued", {"after": after, "trace": []}]])
+
+
+async def test_what_goes_on_behind_words_that_were_never_seen_waits_for_them(watcher: Watcher) -> None:
+    watcher.offer(continued(after="1-7"))
+
+    assert watcher.last == EntryId(0, 0)
+    assert watcher.wants_poll
+
+
+async def test_what_goes_on_behind_nothing_that_is_known_is_for_who_has_seen_nothing(watcher: Watcher) -> None:
+    watcher.offer(continued(after=None))
+
+    assert watcher.last == EntryId(2, 1)
