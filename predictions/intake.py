@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from predictions.dispatch import QUEUE, TASK
+from predictions.duties import forever
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Intake:
         self._room = room
         self._begin = begin
         self._is_closing = False
-        self._task = asyncio.create_task(self._take_forever())
+        self._task = asyncio.create_task(forever(self._take_forever))
 
     async def close(self) -> None:
         """Take no more. A message that is on its way is still taken: nothing would bring it back soon."""
@@ -57,7 +58,8 @@ class Intake:
                     logger.warning("no messages: Redis is away", extra={"error": type(exc).__name__})
                 is_warned = True
                 await asyncio.sleep(AWAY_PAUSE_S)
-            self._start(messages, places)
+            finally:
+                self._start(messages, places)
 
     def _reserve(self) -> int:
         places = 0

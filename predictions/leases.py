@@ -17,6 +17,8 @@ from typing import Any
 import psycopg
 from django.db import connection as django_connection
 
+from predictions.duties import forever
+
 logger = logging.getLogger(__name__)
 
 LOCK_SPACE = 0x464A << 48  # our part of the 64-bit advisory lock keys; the lease's id is added
@@ -36,7 +38,7 @@ class Lease:
     async def take(self) -> int:
         """Register this worker and hold its lock; returns its id."""
         await self._connect()
-        self._task = asyncio.create_task(self._beat_forever())
+        self._task = asyncio.create_task(forever(self._beat_forever))
         return self.id
 
     async def drop(self) -> None:

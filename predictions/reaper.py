@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from predictions.dispatch import BrokerAway, dispatch, queue_length
+from predictions.duties import forever
 from predictions.endings import EndedRun, keep_questions, tell
 from predictions.leases import DEAD_AFTER_S, LOCK_SPACE
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
@@ -130,7 +131,7 @@ class Reaper:
     def __init__(self, *, pool: Pool, redis: Redis) -> None:
         self._pool = pool
         self._redis = redis
-        self._task = asyncio.create_task(self._reap_forever())
+        self._task = asyncio.create_task(forever(self._reap_forever))
 
     async def stop(self) -> None:
         self._task.cancel()

@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from engine.events import Event, NodeJournalled, RunPaused, TokenEmitted
+from predictions.duties import forever
 from predictions.encoding import encode
 from predictions.store import ClaimedRun
 
@@ -148,7 +149,7 @@ class EventPublisher:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._last_flush = 0.0
-        self._task = asyncio.create_task(self._flush_forever())
+        self._task = asyncio.create_task(forever(self._flush_forever))
 
     def open(self, run: ClaimedRun) -> RunLog:
         # What nobody streamed is in the database whole; its log is only there for those who wait for it right now.
@@ -190,18 +191,22 @@ class EventPublisher:
 
     async def _flush(self, logs: Iterable[RunLog]) -> None:
         entries = [(log, *entry) for log in logs if (entry := _taken(log))]
+        try:
+            await self._write_patiently(entries)
+        finally:
+            for log, _, _ in entries:
+                if log.is_closing:
+                    log.flushed.set()
+
+    async def _write_patiently(self, entries: list[tuple[RunLog, str, bytes]]) -> None:
         pause_s = 0.05
         while entries:
             try:
-                await self._write(entries)
-                break
+                return await self._write(entries)
             except (RedisError, OSError):
                 logger.warning("event streams are waiting for Redis", extra={"runs": len(entries)})
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, 1.0)
-        for log, _, _ in entries:
-            if log.is_closing:
-                log.flushed.set()
 
     async def _write(self, entries: list[tuple[RunLog, str, bytes]]) -> None:
         pipeline = self._redis.pipeline(transaction=False)

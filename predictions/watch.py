@@ -22,6 +22,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from predictions.duties import forever
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.redis import open_subscriber
 from predictions.stream import CONTINUED, FIELD, RECORD, SETTLED, EntryId, stream_key
@@ -181,8 +182,8 @@ class Hub:
         self._pool = pool
         self._watchers: dict[bytes, list[Watcher]] = {}
         self._subscriber = open_subscriber()
-        duties = (self._listen_forever(), self._poll_forever(), self._ask_forever())
-        self._tasks = [asyncio.create_task(duty) for duty in duties]
+        duties = (self._listen_forever, self._poll_forever, self._ask_forever)
+        self._tasks = [asyncio.create_task(forever(duty)) for duty in duties]
 
     def watch(self, execution_id: UUID, *, is_live: bool, after: int = 0) -> Watcher:
         """Follow a run, its attempts after number `after`, until the watcher is closed.

@@ -17,6 +17,7 @@ from engine.http import HttpClient
 from forjinn.core.records import listen
 from predictions.batching import Batcher
 from predictions.dispatch import BrokerAway, dispatch
+from predictions.duties import forever
 from predictions.pool import DatabaseAway, Pool, borrowed, open_pool
 from predictions.reaper import Reaper
 from predictions.redis import open_redis
@@ -97,7 +98,7 @@ async def startup() -> None:
         stack.push_async_callback(hub.stop)
         reaper = Reaper(pool=pool, redis=redis)
         stack.push_async_callback(reaper.stop)
-        listener = asyncio.create_task(listen())
+        listener = asyncio.create_task(forever(listen))
         stack.callback(listener.cancel)
         _process = WebProcess(pool=pool, redis=redis, hub=hub, http=http)
         _services = stack.pop_all()

@@ -21,13 +21,13 @@ import uvloop
 from celery import bootsteps
 from celery.worker import state as celery_state
 from django.conf import settings
-from redis.exceptions import RedisError
 
 from engine.registry import load_registry
 from engine.sandbox.pool import JavaScriptSandbox
 from forjinn.core.records import listen
 from predictions.commands import orders_of, read_commands
 from predictions.dispatch import QUEUE
+from predictions.duties import forever
 from predictions.intake import BLOCK_S, Intake
 from predictions.leases import BEAT_S, Lease
 from predictions.pool import DatabaseAway, open_pool
@@ -53,6 +53,7 @@ class HostProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._services: contextlib.AsyncExitStack | None = None
         self._host: RunHost | None = None
+        self._store: Store | None = None
         self._intake: Intake | None = None
 
     def start(self) -> None:
@@ -95,7 +96,7 @@ class HostProcess:
             stack.push_async_callback(http.close)
             publisher = EventPublisher(redis, retention_s=settings.STREAM_RETENTION_S)
             stack.push_async_callback(publisher.stop)
-            store = Store(pool, worker=worker_id)
+            store = self._store = Store(pool, worker=worker_id)
             sandbox = JavaScriptSandbox()
             stack.push_async_callback(sandbox.close)
             host = self._host = RunHost(
@@ -103,8 +104,8 @@ class HostProcess:
             )
             reaper = Reaper(pool=pool, redis=redis)
             stack.push_async_callback(reaper.stop)
-            for coroutine in (read_commands(host.obey), self._look_for_orders(pool), listen()):
-                task = asyncio.create_task(coroutine)
+            for duty in (functools.partial(read_commands, host.obey), self._look_for_orders, listen):
+                task = asyncio.create_task(forever(duty))
                 stack.callback(task.cancel)
             if settings.PREDICTIONS_ON_REDIS:
                 queue = open_blocking(longest_s=BLOCK_S)
@@ -133,13 +134,14 @@ class HostProcess:
         if not task.cancelled() and (exc := task.exception()):
             logger.error("a run escaped its host", exc_info=exc)
 
-    async def _look_for_orders(self, pool: Any) -> None:
+    async def _look_for_orders(self) -> None:
         """The second way an order arrives, should Redis have lost the first."""
         assert self._host is not None
+        assert self._store is not None
         while True:
             await asyncio.sleep(BEAT_S)
-            with contextlib.suppress(DatabaseAway, RedisError):
-                for order, execution_id in await orders_of(pool, self._host.ids):
+            with contextlib.suppress(DatabaseAway):
+                for order, execution_id in await orders_of(self._store.pool, self._host.ids):
                     self._host.obey(order, execution_id)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -79,3 +80,24 @@ async def test_once_closed_it_takes_no_more(redis: Redis) -> None:
 
     assert await redis.llen(OWN_QUEUE) == 1
     assert begun == []
+
+
+async def test_what_breaks_the_taking_costs_no_place_and_does_not_end_it(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictions.duties.PAUSE_S", 0)
+    room, begun = threading.Semaphore(1), list[UUID]()
+    pop, answers = Intake._pop, iter([{"not": "a list"}])
+
+    async def broken_once(intake: Intake, most: int) -> Any:
+        for answer in answers:
+            return answer["messages"]
+        return await pop(intake, most)
+
+    monkeypatch.setattr(Intake, "_pop", broken_once)
+    execution_id = uuid4()
+    await redis.lpush(OWN_QUEUE, celery_message(execution_id))
+    taking = Intake(redis, room=room, begin=begun.append)
+
+    await until(lambda: begun == [execution_id])
+    await taking.close()
