@@ -8,9 +8,11 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from forjinn.embedded.problems import StartError
+from forjinn.embedded.processes import ProcessId, identify, is_alive
 
 LOOK_S = 0.05
 
@@ -27,20 +29,17 @@ def only_supervisor(var: Path) -> Iterator[None]:
                 "a folder and a port of its own: FORJINN_VAR=/another/folder PORT=0"
             ) from exc
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(json.dumps(asdict(identify(os.getpid()))))
         file.flush()
         yield
 
 
 def find_supervisor(var: Path) -> int | None:
     """The pid of the one that holds the folder."""
-    try:
-        with _lock_file(var).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        return _holder(var)
+    while _is_held(var):
+        if pid := _holder(var):
+            return pid
+        time.sleep(LOOK_S)  # it has the lock, and is about to write its name
     return None
 
 
@@ -59,15 +58,28 @@ def describe_holder(var: Path) -> str:
     try:
         url = json.loads((var / "run.json").read_text())["url"]
     except (OSError, ValueError, KeyError):
-        return f"process {_holder(var)}, which is just starting or stopping"
+        return f"process {_holder(var) or 'unknown'}, which is just starting or stopping"
     return f"process {_holder(var)} at {url}"
 
 
-def _holder(var: Path) -> int:
+def _is_held(var: Path) -> bool:
     try:
-        return int(_lock_file(var).read_text())
-    except ValueError:  # it has the lock, and is about to write
-        return 0
+        with _lock_file(var).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _holder(var: Path) -> int | None:
+    """Who wrote its name there and lives. Signals go to this pid: an earlier holder's may be anybody's by now."""
+    try:
+        holder = ProcessId(**json.loads(_lock_file(var).read_text()))
+    except (ValueError, TypeError):
+        return None
+    return holder.pid if is_alive(holder) else None
 
 
 def _lock_file(var: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from forjinn.embedded.launch import Service, launch
 from forjinn.embedded.logs import begin_log, bound_log
+from forjinn.embedded.problems import StartError
 from forjinn.embedded.processes import ProcessId, identify, is_alive, stop
 from forjinn.embedded.signals import Signals
 from forjinn.embedded.state import Child, read_children, read_ports, write_children, write_ports
@@ -63,6 +64,7 @@ class Supervisor:
         self._signals = signals
         self._tell = tell
         self._wards: dict[str, Ward] = {}
+        self._has_old_notes = False
         self.changed: Callable[[], None] = lambda: None
 
     @property
@@ -98,6 +100,8 @@ class Supervisor:
             for ward in self._wards.values():
                 self._look_after(ward)
                 bound_log(ward.program.log)
+            if self._has_old_notes:
+                self._renew_notes()
 
     def stop_all(self) -> None:
         _stop_and_forget(self._var, {role: ward.id for role, ward in self._wards.items()})
@@ -121,10 +125,7 @@ class Supervisor:
             if status is not None:
                 self._plan_restart(ward, f"ended ({describe(status)})")
         elif now >= ward.restart_at:
-            try:
-                self._restart(ward)
-            except OSError as exc:
-                self._plan_restart(ward, f"cannot be started ({exc})")
+            self._restart(ward)
 
     def _plan_restart(self, ward: Ward, reason: str) -> None:
         now = time.monotonic()
@@ -134,12 +135,25 @@ class Supervisor:
         self._tell(f"{ward.program.role} {reason}; starting it again in {back_off_s:.1f} s")
 
     def _restart(self, ward: Ward) -> None:
-        ward.process = ward.program.start()
+        try:
+            ward.process = ward.program.start()
+        except (OSError, StartError, subprocess.SubprocessError) as exc:
+            self._plan_restart(ward, f"cannot be started ({exc})")
+            return
         ward.id = identify(ward.process.pid)
         ward.started_at = time.monotonic()
         ward.restart_at = None
-        self._note()
-        self.changed()
+        self._has_old_notes = True
+
+    def _renew_notes(self) -> None:
+        """What runs goes on running where a disk is full: started once more, there would be two of it."""
+        try:
+            self._note()
+            self.changed()
+        except OSError as exc:
+            self._tell(f"The notes in {self._var} are out of date, and cannot be written ({exc})")
+        else:
+            self._has_old_notes = False
 
     def _until_next_restart(self) -> float:
         due = [ward.restart_at for ward in self._wards.values() if ward.restart_at is not None]
