@@ -20,7 +20,11 @@ def begin_log(log: Path) -> None:
 def bound_log(log: Path) -> None:
     """Start it again once it is large. Its writers append, so they need not know."""
     if log.exists() and log.stat().st_size > MAX_SIZE:
-        shutil.copyfile(log, _earlier(log))
+        try:
+            shutil.copyfile(log, _earlier(log))
+        except OSError:
+            # A full disk has no room for a copy, and this is no reason to stop: what the log held is given up.
+            _earlier(log).unlink(missing_ok=True)
         os.truncate(log, 0)
 
 

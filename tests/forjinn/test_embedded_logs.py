@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def test_a_log_that_grows_large_starts_again_under_its_writer(tmp_path: Path) ->
         writer.write(b"later")
     assert log.read_bytes() == b"later"
     assert (tmp_path / "web.log.1").stat().st_size == MAX_SIZE + 1
+
+
+def test_a_log_is_bounded_where_there_is_no_room_for_the_one_before(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_bytes(b"x" * (MAX_SIZE + 1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_SIZE // 2, hard))
+    try:
+        bound_log(log)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert log.read_bytes() == b""
+    assert not (tmp_path / "web.log.1").exists()
 
 
 def test_a_log_within_bounds_is_left_alone(tmp_path: Path) -> None:
