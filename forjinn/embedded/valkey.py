@@ -36,6 +36,7 @@ class Valkey:
 
     def start(self) -> subprocess.Popen[bytes]:
         self.data.mkdir(exist_ok=True)
+        self.data.chmod(0o700)  # what runs say passes through it, and its own files are everybody's to read
         settings = self.data / "valkey.conf"
         # In a file, not among the arguments, which every account can list.
         write_private(settings, self._settings())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,6 +132,15 @@ def test_keys_survive_a_kill(var: Path, run: Run) -> None:
 
     with Redis.from_url(valkey.url) as redis:
         assert redis.get("kept") == b"7"
+
+
+def test_only_their_owner_reads_what_the_services_keep(var: Path, run: Run) -> None:
+    postgres, valkey = Postgres(var, password="secret"), Valkey(var, password="secret")
+
+    for service in (postgres, valkey):
+        run(service)
+
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (postgres.data, valkey.data)] == [0o700, 0o700]
 
 
 def test_an_ended_service_is_told_with_its_last_words(run: Run) -> None:
