@@ -17,9 +17,11 @@ class EnvError(Exception):
 def env_text(name: str, default: str = "") -> str:
     if path := os.environ.get(f"{name}_FILE"):
         try:
-            return Path(path).read_text().strip()
+            return Path(path).read_text(encoding="utf-8").strip()
         except OSError as exc:
             raise EnvError(f"{name}_FILE: cannot read {path}: {exc.strerror}") from exc
+        except UnicodeDecodeError as exc:
+            raise EnvError(f"{name}_FILE: {path} holds no text in UTF-8") from exc
     return os.environ.get(name, default).strip()
 
 

@@ -44,7 +44,7 @@ def load_secrets() -> dict[str, str]:
         return dict(json.loads(path.read_text()))
     except OSError as exc:
         raise EnvError(f"FORJINN_VAR: secrets cannot be kept in {path.parent}: {exc.strerror}") from exc
-    except ValueError as exc:
+    except (ValueError, TypeError) as exc:
         raise EnvError(f"FORJINN_VAR: {path} is damaged: put a copy of it back; without it the data is lost") from exc
 
 

@@ -45,13 +45,14 @@ def test_secrets_are_kept_and_only_their_owner_reads_them(var: Path) -> None:
     assert [path.name for path in var.iterdir() if path.name.startswith(".")] == []
 
 
-def test_damaged_secrets_are_told_not_replaced(var: Path) -> None:
+@pytest.mark.parametrize("held", ["{", "[1]", "null"])
+def test_damaged_secrets_are_told_not_replaced(var: Path, held: str) -> None:
     var.mkdir()
-    (var / "secrets.json").write_text("{")
+    (var / "secrets.json").write_text(held)
 
     with pytest.raises(EnvError, match=r"secrets\.json is damaged"):
         load_secrets()
-    assert (var / "secrets.json").read_text() == "{"
+    assert (var / "secrets.json").read_text() == held
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
