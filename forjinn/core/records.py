@@ -229,7 +229,7 @@ def _heed(message: dict[str, Any]) -> None:
         for cache in _caches.values():
             cache.clear()
     elif message["type"] == "message":
-        with contextlib.suppress(ValueError):  # somebody else's message on our channel
+        with contextlib.suppress(ValueError, TypeError, AttributeError):  # somebody else's message on our channel
             cache_name, key = orjson.loads(message["data"])
             _drop(cache_name, key)
     _link.heard()

@@ -178,7 +178,16 @@ async def test_a_message_that_is_none_ends_nothing(
 ) -> None:
     await cache.aget("a")
     async with Redis.from_url(settings.REDIS_URL) as redis:
-        for message in (b"\xff", b"{}", b"[1]", b'["nobody","a"]', b'["test","a"]'):
+        for message in (
+            b"\xff",
+            b"{}",
+            b"[1]",
+            b"1",
+            b"[[],1]",
+            b'["chatflows",1]',
+            b'["nobody","a"]',
+            b'["test","a"]',
+        ):
             await redis.publish(CHANNEL, message)
 
     await until(lambda: not cache._entries)
