@@ -43,8 +43,13 @@ def with_id(frames: bytes, entry_id: str) -> bytes:
 class FrameRenderer:
     """Turns the events of one run into frames, in the order that this kind of flow promises."""
 
-    def __init__(self, *, question: str, chat_id: str, session_id: str, said: int = 0) -> None:
-        """`said`: how many characters of the answer the viewer already has."""
+    def __init__(self, *, question: str, chat_id: str, session_id: str, said: int = 0, is_brief: bool = False) -> None:
+        """`said`: how many characters of the answer the viewer already has.
+
+        `is_brief`: the viewer does not read the trace, which is told whole after each node. In its place stand empty
+        frames: frames are counted, and a viewer may come back who reads it.
+        """
+        self._is_brief = is_brief
         self._ids = {"chatId": chat_id, "question": question, "sessionId": session_id}
         self._is_agentflow = False
         self._has_started = False
@@ -122,12 +127,12 @@ class FrameRenderer:
             case "NodeFinished":
                 self._trace.append(fields["entry"])
                 yield frame("nextAgentFlow", _node(fields, fields["entry"].get("status", "FINISHED")))
-                yield frame("agentFlowExecutedData", self._trace)
+                yield self._traced(self._trace)
             case "NodeFailed":
                 self._trace.append(fields["entry"])
                 status = fields["entry"].get("status", "ERROR")
                 yield frame("nextAgentFlow", {**_node(fields, status), "error": fields["error"]})
-                yield frame("agentFlowExecutedData", self._trace)
+                yield self._traced(self._trace)
             case "ToolsCalled":
                 yield frame("calledTools", fields["calls"])
             case "SourcesFound":
@@ -137,12 +142,15 @@ class FrameRenderer:
                 tokens = (fields["input_tokens"], fields["output_tokens"])
                 yield frame("usageMetadata", dict(zip(_USAGE, (*tokens, sum(tokens)), strict=True)))
 
+    def _traced(self, trace: list[Any]) -> bytes:
+        return b"" if self._is_brief else frame("agentFlowExecutedData", trace)
+
     def _end(self, settled: Fields) -> Iterator[bytes]:
         output = settled.get("output") or {}
         if (trace := output.get("agentFlowExecutedData")) is not None:
             self._is_agentflow = True
             if len(trace) > len(self._trace):  # the log of these nodes was lost
-                yield frame("agentFlowExecutedData", trace)
+                yield self._traced(trace)
         steps = output.get("agentReasoning") or ()
         if len(steps) > self._steps:  # likewise
             yield from self._reasoned(steps)

@@ -212,7 +212,8 @@ PREFER = {
     "name": "Prefer",
     "in": "header",
     "schema": TEXT,
-    "description": "`respond-async`: do not wait; `wait=N`: wait N seconds at most. Then the answer is a 202.",
+    "description": "`respond-async`: do not wait; `wait=N`: wait N seconds at most. Then the answer is a 202. "
+    "`return=minimal`: leave out agentFlowExecutedData, which a stream tells whole after each node.",
 }
 ASYNC = {
     "name": "async",

@@ -1,5 +1,5 @@
-"""How long a caller wants to wait: `Prefer: respond-async`, `Prefer: wait=N` (RFC 7240), `?async=true`; and how long
-the run may take: `?timeout=N`.
+"""What a caller prefers (RFC 7240): `Prefer: respond-async` or `?async=true`, `Prefer: wait=N`, `Prefer:
+return=minimal`; and how long the run may take: `?timeout=N`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,18 @@ LONGEST_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`wait_s`: answer with what there is after so many seconds, at once if 0; None: as long as a run may take."""
+    """`wait_s`: answer with what there is after so many seconds, at once if 0; None: as long as a run may take.
+
+    `is_brief`: the caller does not read the run's trace.
+    """
 
     wait_s: float | None = None
     applied: str = ""  # what `Preference-Applied` says
+    is_brief: bool = False
     timeout_s: float | None = None  # for the whole run, from now on
+
+
+NONE = Preference()
 
 
 def time_of(flow: FlowRecord, preference: Preference) -> float | None:
@@ -41,12 +48,23 @@ def read_preference(request: HttpRequest) -> Preference:
     wished = [part.strip() for part in request.headers.get("Prefer", "").split(",")]
     wait_s = next((_seconds(found[1]) for part in wished if (found := WAIT.fullmatch(part))), None)
     wants_async = any(part.lower() == "respond-async" for part in wished)
-    applied = [*(["respond-async"] if wants_async else ()), *([f"wait={wait_s}"] if wait_s is not None else ())]
+    is_brief = wants_brief(request)
+    applied = [
+        *(["respond-async"] if wants_async else ()),
+        *([f"wait={wait_s}"] if wait_s is not None else ()),
+        *(["return=minimal"] if is_brief else ()),
+    ]
     if wants_async or _is_async(request):
         wait_s = wait_s or 0
     timeout = request.GET.get("timeout")
     timeout_s = None if timeout is None else _timeout(timeout)
-    return Preference(wait_s, ", ".join(applied), timeout_s)
+    return Preference(wait_s, ", ".join(applied), is_brief, timeout_s)
+
+
+def wants_brief(request: HttpRequest) -> bool:
+    """Whether the caller does not read the run's trace: it grows with every node, and a stream tells it after each."""
+    wished = request.headers.get("Prefer", "").lower().replace(" ", "").split(",")
+    return "return=minimal" in wished
 
 
 def _is_async(request: HttpRequest) -> bool:

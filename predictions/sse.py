@@ -49,7 +49,7 @@ class Frames:
         for name, fields in entry.events:
             for rendered in self._renderer.render(name, fields):
                 number += 1
-                if (*entry.id.entry, number) > (*self._after.entry, self._after.frame):
+                if rendered and (*entry.id.entry, number) > (*self._after.entry, self._after.frame):
                     place = f"{self._watcher.execution_id}:{entry.id}.{number}.{self._renderer.said}"
                     written.append(with_id(rendered, place))
         return b"".join(written)

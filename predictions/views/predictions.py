@@ -34,7 +34,7 @@ from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
 from predictions.limits import RateLimited
 from predictions.pool import DatabaseAway
-from predictions.preferences import Preference, read_preference, time_of
+from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
 from predictions.services import RunFailedError, find_run
@@ -88,7 +88,8 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     caller = await read_caller(request)
     if last := request.headers.get("Last-Event-ID"):
         execution_id, _, after = last.partition(":")
-        return await follow(await find_callable_flow(chatflow_id, caller), _uuid(execution_id), after)
+        flow = await find_callable_flow(chatflow_id, caller)
+        return await follow(flow, _uuid(execution_id), after, is_brief=wants_brief(request))
     process = web_process()
     try:
         flow = await admit(process.redis, chatflow_id, caller, has_body=bool(request.body))
@@ -118,16 +119,34 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
         timeout_s=time_of(flow, preference),
     )
     if is_streaming and preference.wait_s is None:
-        renderer = FrameRenderer(question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id)
-        frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=process.closing)
-        return _marked(stream_response(frames, execution_id=str(begun.execution_id)), begun)
+        return streamed_answer(begun, asked, preference)
+    if preference.wait_s is None:
+        return await whole_answer(begun, asked, preference)
     with contextlib.closing(begun.watcher):
-        longest_s = settings.PREDICTION_TIMEOUT_S + 5
-        wait_s = longest_s if preference.wait_s is None else min(preference.wait_s, longest_s)
-        settled = await begun.watcher.settled(timeout_s=wait_s)
-    if settled is None and preference.wait_s is not None:
+        settled = await begun.watcher.settled(timeout_s=min(preference.wait_s, _longest_s()))
+    if settled is None:
         return _marked(_accepted(begun.execution_id, asked, preference), begun)
-    return _marked(_answer(settled, begun.execution_id, flow, asked), begun)
+    return _marked(_answer(settled, begun.execution_id, asked, preference), begun)
+
+
+def streamed_answer(begun: Begun, asked: PredictionRequest, preference: Preference = NONE) -> HttpResponseBase:
+    """The run's frames as they come."""
+    renderer = FrameRenderer(
+        question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id, is_brief=preference.is_brief
+    )
+    frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=web_process().closing)
+    return _marked(stream_response(frames, execution_id=str(begun.execution_id)), begun)
+
+
+async def whole_answer(begun: Begun, asked: PredictionRequest, preference: Preference = NONE) -> HttpResponseBase:
+    """The run's answer, once it is there. Raises RunFailedError, Unavailable if it takes longer than a run may."""
+    with contextlib.closing(begun.watcher):
+        settled = await begun.watcher.settled(timeout_s=_longest_s())
+    return _marked(_answer(settled, begun.execution_id, asked, preference), begun)
+
+
+def _longest_s() -> float:
+    return settings.PREDICTION_TIMEOUT_S + 5
 
 
 def _marked(response: AnyResponse, begun: Begun) -> AnyResponse:
@@ -153,7 +172,7 @@ def _accepted(execution_id: UUID, asked: PredictionRequest, preference: Preferen
 
 
 def _answer(
-    settled: Mapping[str, Any] | None, execution_id: UUID, flow: FlowRecord, asked: PredictionRequest
+    settled: Mapping[str, Any] | None, execution_id: UUID, asked: PredictionRequest, preference: Preference
 ) -> HttpResponseBase:
     where = f"/api/v1/executions/{execution_id}"
     if settled is None:
@@ -163,10 +182,15 @@ def _answer(
     body = dict(settled["output"] or {"text": "", "executionId": str(execution_id), "chatId": asked.chat_id})
     if settled["state"] == "CANCELLED":
         body["warnings"] = [*body.get("warnings", ()), settled["error"]]
-    return json_response(body)
+    if preference.is_brief:
+        body.pop("agentFlowExecutedData", None)
+    response = json_response(body)
+    if preference.applied:
+        response.headers["Preference-Applied"] = preference.applied
+    return response
 
 
-async def follow(flow: FlowRecord, execution_id: UUID, after: str) -> HttpResponseBase:
+async def follow(flow: FlowRecord, execution_id: UUID, after: str, *, is_brief: bool) -> HttpResponseBase:
     """The stream of a run of this flow, after the given frame."""
     try:
         position = EntryId.parse(after) if after else EntryId(0, 0)
@@ -174,7 +198,13 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str) -> HttpRespon
         raise RequestInvalid("Last-Event-ID: expected the id of an event of this stream") from None
     process = web_process()
     run = await find_run(process.pool, execution_id=execution_id, chatflow_id=flow.id)
-    renderer = FrameRenderer(question=run.question, chat_id=run.chat_id, session_id=run.session_id, said=position.said)
+    renderer = FrameRenderer(
+        question=run.question,
+        chat_id=run.chat_id,
+        session_id=run.session_id,
+        said=position.said,
+        is_brief=is_brief,
+    )
     # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
     is_earlier = after and position.attempt <= run.attempts_before
     watcher = process.hub.watch(execution_id, is_live=False, after=0 if is_earlier else run.attempts_before)
@@ -189,7 +219,7 @@ async def execution_stream(request: HttpRequest, execution_id: str) -> HttpRespo
     run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
     flow = await find_callable_flow(str(run.chatflow_id), await read_caller(request))
     last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
-    return await follow(flow, run.id, last.rpartition(":")[2])
+    return await follow(flow, run.id, last.rpartition(":")[2], is_brief=wants_brief(request))
 
 
 @documented(get=openapi.IS_STREAMING)

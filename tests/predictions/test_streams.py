@@ -174,3 +174,18 @@ def test_a_model_that_thinks_is_seen_thinking(holder: Caller, agent: str, model:
     assert "".join(thoughts) == "Six times seven."
     assert thoughts[-1] == ""
     assert text_of(frames) == "42"
+
+
+def test_who_does_not_read_the_trace_is_not_sent_it_and_loses_no_place(holder: Caller, agent: str) -> None:
+    brief = {"Prefer": "return=minimal"}
+
+    stream = holder.predict(agent, "Hello", headers=brief, streaming=True)
+    frames = read_frames(stream.content)
+    answer = holder.predict(agent, "Hello", headers=brief)
+
+    assert "agentFlowExecutedData" not in {*names(frames), *answer.json()}
+    assert answer.headers["Preference-Applied"] == "return=minimal"
+    assert text_of(frames) == "You said: Hello"
+    for index, frame in enumerate(frames[:-1]):
+        rest = read_frames(holder.resume(agent, frame.id).content)
+        assert [one.id for one in rest if one.event != "agentFlowExecutedData"] == [f.id for f in frames[index + 1 :]]

@@ -3,6 +3,7 @@
 
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 4000;
+const BRIEF = { Prefer: "return=minimal" }; // the trace is not shown here
 const MAX_TRIES = 20; // in a row that brought nothing new
 const NEAR_PX = 80; // who has scrolled up further than this is reading, and is left alone
 
@@ -184,7 +185,7 @@ async function attempt(request, turn) {
 
 function follow() {
   const { execution, last } = chat.running;
-  return fetch(`/api/v1/executions/${execution}/stream`, { headers: last ? { "Last-Event-ID": last } : {} });
+  return fetch(`/api/v1/executions/${execution}/stream`, { headers: last ? { ...BRIEF, "Last-Event-ID": last } : BRIEF });
 }
 
 // Ask, and follow the answer through as many connections as it takes. Returns whether the answer is over.
@@ -240,7 +241,7 @@ function ask(text, answered = {}) {
   answer(() =>
     fetch(`/api/v1/prediction/${flowId}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { ...BRIEF, "Content-Type": "application/json" },
       body: JSON.stringify({ question: text, chatId: chat.chatId, streaming: true, ...answered }),
     }),
   );
