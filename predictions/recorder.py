@@ -54,7 +54,7 @@ class Recorder:
     ) -> None:
         """`checkpoint`: where the run goes on, if a person let it; `journalled`: what is behind it since."""
         self._run = run
-        self._answer: Mapping[str, Any] = run.request.get("humanInput", {}) if checkpoint else {}
+        self._answer: Mapping[str, Any] = run.request.get("humanInput", {}) if run.written else {}
         self._user_message_id = uuid7()
         self._api_message_id = uuid7()
         self._kind = "CHATFLOW"

@@ -152,9 +152,10 @@ class RunHost:
 
     async def _run(self, run: ClaimedRun, commands: Commands) -> None:
         log = self._publisher.open(run)
-        checkpoint = run.checkpoint
-        recorder = Recorder(run, checkpoint)
+        recorder = Recorder(run)
         try:
+            checkpoint = checkpoint_of(run)
+            recorder = Recorder(run, checkpoint)
             behind = await self._store.journalled(run) if run.is_restarted else []
             recorder = Recorder(run, checkpoint, behind)
             await self._begin(run, log, behind)
@@ -349,6 +350,14 @@ def wall_s(run: ClaimedRun) -> float:
     if run.left_s <= 0:
         raise DeadlinePassed("The run passed its deadline before a worker could go on with it")
     return min(longest_s, run.left_s)
+
+
+def checkpoint_of(run: ClaimedRun) -> Checkpoint | None:
+    """Where it goes on. Raises CannotGoOn for what another version of this server may have written."""
+    try:
+        return run.checkpoint
+    except (TypeError, ValueError) as exc:
+        raise CannotGoOn("What the run knew before its pause cannot be read. Ask again from the beginning.") from exc
 
 
 def resume_of(run: ClaimedRun, behind: Sequence[JournalledNode]) -> Resume | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -145,6 +145,13 @@ RETURNING run.id, attempt, workspace_id, chatflow_id, version_id, chat_id, sessi
     extract(epoch FROM deadline_at - clock_timestamp())::float8, forked_from
 """
 
+# Claimed by a statement whose answer was lost, or left behind because how it ended could not be written. A claim that is
+# under way is not older than this.
+LET_GO = """
+UPDATE predictions_execution SET worker = NULL
+WHERE state = 'RUNNING' AND worker = %b AND id <> ALL(%b) AND started_at < now() - interval '10 seconds' RETURNING id
+"""
+
 # A run that goes on has in its checkpoint what was said in it; a fork says what its model said in other words.
 HISTORY = """
 SELECT role, content FROM predictions_chatmessage
@@ -249,6 +256,13 @@ class Store:
             cursor = await connection.execute(CLAIM, [list(ids), self.worker])
             claimed = {row[0]: ClaimedRun(*row) for row in await cursor.fetchall()}
         return [claimed.pop(run_id, None) for run_id in ids]
+
+    async def let_go(self, held: Callable[[], Sequence[UUID]]) -> Sequence[UUID]:
+        """Leave the runs that this worker does not hold, whatever the database says, to others; returns them."""
+        async with borrowed(self.pool) as connection:
+            # Asked now: a run may have been claimed while this waited for a connection.
+            cursor = await connection.execute(LET_GO, [self.worker, list(held())])
+            return [row[0] for row in await cursor.fetchall()]
 
     async def _settle(self, outcomes: Sequence[Outcome]) -> Sequence[bool]:
         rows = [

@@ -104,7 +104,7 @@ class HostProcess:
             )
             reaper = Reaper(pool=pool, redis=redis)
             stack.push_async_callback(reaper.stop)
-            for duty in (functools.partial(read_commands, host.obey), self._look_for_orders, listen):
+            for duty in (functools.partial(read_commands, host.obey), self._look_for_orders, self._let_go, listen):
                 task = asyncio.create_task(forever(duty))
                 stack.callback(task.cancel)
             if settings.PREDICTIONS_ON_REDIS:
@@ -143,6 +143,17 @@ class HostProcess:
             with contextlib.suppress(DatabaseAway):
                 for order, execution_id in await orders_of(self._store.pool, self._host.ids):
                     self._host.obey(order, execution_id)
+
+    async def _let_go(self) -> None:
+        """Runs that are ours in the database and not here: nobody else would take them while this process lives."""
+        host, store = self._host, self._store
+        assert host is not None
+        assert store is not None
+        while True:
+            await asyncio.sleep(BEAT_S)
+            with contextlib.suppress(DatabaseAway):
+                if ids := await store.let_go(lambda: host.ids):
+                    logger.warning("runs let go: they are not here", extra={"runs": len(ids)})
 
 
 @functools.cache

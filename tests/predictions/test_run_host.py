@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,12 +27,13 @@ FLOW = drawing.flow(
 
 
 class PickyStore:
-    """Holds one run, and takes no outcome that `refuses` a part of."""
+    """Holds one run, and takes no outcome that has the part `refused`."""
 
     pool = None
 
     def __init__(self, refused: str, **claimed: Any) -> None:
-        self.run = ClaimedRun(RUN, 1, RUN, RUN, RUN, "c", "c", "EXTERNAL", "Hi", {}, False, "", False, **claimed)
+        fresh = ClaimedRun(RUN, 1, RUN, RUN, RUN, "c", "c", "EXTERNAL", "Hi", {}, False, "", False)
+        self.run = replace(fresh, **claimed)
         self.settled: list[Outcome] = []
         self._refused = refused
 
@@ -96,3 +98,15 @@ async def test_a_run_whose_outcome_no_row_holds_fails_and_keeps_its_question(red
     assert (name, settled["state"], settled["error_code"]) == ("Settled", "FAILED", "internal")
     [outcome] = store.settled
     assert [message["content"] for message in outcome.messages] == ["Hi", ""]
+
+
+@pytest.mark.parametrize("written", ["{", "[]", '{"another": "version"}'])
+async def test_a_run_whose_checkpoint_cannot_be_read_ends_and_asks_nothing_twice(redis: Redis, written: str) -> None:
+    answer = {"type": "proceed", "feedback": "", "text": "Yes"}
+    store = PickyStore(refused="", written=written, attempt=2, attempts_before=1, request={"humanInput": answer})
+
+    name, settled = await run_on(store, redis)
+
+    assert (name, settled["state"], settled["error_code"]) == ("Settled", "FAILED", "cannot_go_on")
+    [outcome] = store.settled
+    assert [message["content"] for message in outcome.messages] == ["Yes", ""]
