@@ -12,6 +12,7 @@ import orjson
 
 from engine.budget import Budget
 from engine.context import NodeContext, RunRequest, World
+from engine.encoding import encode
 from engine.errors import EngineError, NodeError, NodeInputError, NodeTimeout, ProviderError
 from engine.events import (
     Event,
@@ -128,9 +129,7 @@ class Turn:
         try:
             await self._build_parts()
             self._inputs = self.step.inputs(self._scope)
-            result = await self._take(self._inputs)
-            if result.output:
-                self._run.budget.spend(len(orjson.dumps(result.output)))
+            result = self._counted(await self._take(self._inputs))
         except EngineError as exc:
             return self._outcome(NodeResult(), exc)
         except asyncio.CancelledError as exc:
@@ -143,6 +142,18 @@ class Turn:
             # The border where nothing may be lost: a broken node type ends its own run and no other.
             return self._outcome(NodeResult(), self._broke(exc))
         return self._outcome(result)
+
+    def _counted(self, result: NodeResult) -> NodeResult:
+        """The result once its size is spent. What JSON does not know is made plain, so whatever reads it can."""
+        if not result.output:
+            return result
+        try:
+            encoded = orjson.dumps(result.output)
+        except TypeError:
+            encoded = encode(result.output)
+            result = replace(result, output=orjson.loads(encoded))
+        self._run.budget.spend(len(encoded))
+        return result
 
     async def _build_parts(self) -> None:
         """Build what is connected to the node, each once a run."""

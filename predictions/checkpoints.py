@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from predictions.encoding import encode
+from engine.encoding import encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import orjson
 
 from chatflows.flowdata import DeclaredInput
 from chatflows.records import FlowRecord
-from predictions.encoding import encode
+from engine.encoding import encode
 from predictions.requests import PredictionRequest
 
 ASKING = ("question", "message", "text", "query", "input")  # names of what a flow without a form is asked, first wins

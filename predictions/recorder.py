@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
+from engine.encoding import encode
 from engine.events import (
     AgentReasoned,
     Event,
@@ -27,7 +28,6 @@ from engine.events import (
 from engine.spec import Wait
 from forjinn.core.ids import uuid7
 from predictions.checkpoints import Checkpoint
-from predictions.encoding import encode
 from predictions.flowise import OF_AGENTS
 from predictions.models import Execution
 from predictions.store import ClaimedRun, JournalledNode, Outcome, Step

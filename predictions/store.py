@@ -9,10 +9,10 @@ from uuid import UUID
 
 import orjson
 
+from engine.encoding import encode
 from engine.providers.base import Message
 from predictions.batching import Batcher
 from predictions.checkpoints import Checkpoint, read_checkpoint
-from predictions.encoding import encode
 from predictions.idempotency import Once
 from predictions.pool import DatabaseAway, Pool, borrowed
 

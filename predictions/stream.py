@@ -19,9 +19,9 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from engine.encoding import encode
 from engine.events import Event, NodeJournalled, RunPaused, TokenEmitted
 from predictions.duties import forever
-from predictions.encoding import encode
 from predictions.store import ClaimedRun
 
 logger = logging.getLogger(__name__)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from decimal import Decimal
+from typing import Any
 
+import orjson
 import pytest
 
 from engine.context import NodeContext
+from engine.encoding import TOO_DEEP
 from engine.errors import NodeInputError
 from engine.events import NodeFailed, NodeFinished, RunFinished, RunStarted, RunStopped, TokenEmitted, UsageReported
 from engine.providers.base import Usage
@@ -95,6 +99,36 @@ async def test_a_node_that_breaks_ends_its_own_run_and_tells_no_secrets(
         f"a broke inside the server ({type(bug).__name__}); the server's log has the details."
     )
     assert "node crashed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("odd", "kept"),
+    [
+        (2**70, hex(2**70)),
+        ("\ud800", "\ufffd"),
+        ({1: "one"}, {"1": "one"}),
+        (Decimal("1.5"), "1.5"),
+    ],
+)
+async def test_what_json_does_not_know_is_made_plain_in_a_nodes_output(board: Board, odd: Any, kept: Any) -> None:
+    board.does["a"] = gives(output={"content": "ok", "odd": odd})
+
+    events = await board.run("start -> a")
+
+    assert entry_of(events, "a")["data"]["output"] == {"content": "ok", "odd": kept}
+    assert isinstance(events[-1], RunFinished)
+
+
+async def test_an_output_that_is_nested_too_deeply_is_cut_short(board: Board) -> None:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    board.does["a"] = gives(output={"content": "ok", "deep": deep})
+
+    events = await board.run("start -> a")
+
+    assert TOO_DEEP in orjson.dumps(entry_of(events, "a")).decode()
+    assert isinstance(events[-1], RunFinished)
 
 
 async def test_a_stop_ends_the_run_and_the_node_that_runs(board: Board) -> None:

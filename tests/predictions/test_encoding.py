@@ -14,8 +14,8 @@ import pytest
 from django.conf import settings
 from redis.asyncio import Redis
 
+from engine.encoding import DEEPEST, TOO_DEEP, encode
 from engine.events import TokenEmitted
-from predictions.encoding import DEEPEST, TOO_DEEP, encode
 from predictions.store import ClaimedRun
 from predictions.stream import EventPublisher, stream_key
 from tests.predictions.calls import Caller
