@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from forjinn.core.ids import uuid7
 from predictions.pool import Connection
 from predictions.recorder import user_content
-from predictions.stream import FIELD, SETTLED, stream_key
+from predictions.stream import AT, FIELD, SETTLED, now_ms, stream_key
 
 # The run's other columns are where they were; only the text and the ids are made here.
 KEEP = """
@@ -61,7 +61,7 @@ async def tell(redis: Redis, ended: Sequence[EndedRun]) -> None:
         payload = orjson.dumps([[SETTLED, settled]])
         entry_id = f"{run.attempt}-1"
         pipeline = redis.pipeline(transaction=False)
-        pipeline.execute_command("XADD", stream_key(run.id), entry_id, FIELD, payload)
+        pipeline.execute_command("XADD", stream_key(run.id), entry_id, FIELD, payload, AT, now_ms())
         pipeline.execute_command("EXPIRE", stream_key(run.id), settings.STREAM_RETENTION_S)
         if run.reply_to:
             message = b"%b %b %b" % (str(run.id).encode(), entry_id.encode(), payload)

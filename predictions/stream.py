@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,8 @@ GATHER_S = 0.015  # how long tokens may wait for company; the first one of a run
 MAX_ENTRIES = 10_000  # entries kept of one run
 OPEN_RETENTION_S = 6 * 3600  # a stream whose run never settles goes away after this
 RECORD = b"\x1e"  # between entries on a channel: JSON never contains it raw
-FIELD = b"e"  # the one field of an entry: its events
+FIELD = b"e"  # of an entry: its events
+AT = b"t"  # likewise: when it was written, in milliseconds since the epoch
 CLOSE_WAIT_S = 15.0
 
 # Events that are not the engine's. The first of a run that a person let go on, and of one that goes on after its
@@ -43,6 +45,10 @@ CONTINUED = "Continued"
 RETRACTED = "Retracted"
 SETTLED = "Settled"
 UNHEARD = (NodeJournalled, RunPaused)  # what they hold is kept in the database, and is not for viewers
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def stream_key(execution_id: UUID | str) -> str:
@@ -212,7 +218,9 @@ class EventPublisher:
         pipeline = self._redis.pipeline(transaction=False)
         channels: dict[str, list[bytes]] = {}
         for log, entry_id, payload in entries:
-            pipeline.execute_command("XADD", log.key, "MAXLEN", "~", MAX_ENTRIES, entry_id, FIELD, payload)
+            pipeline.execute_command(
+                "XADD", log.key, "MAXLEN", "~", MAX_ENTRIES, entry_id, FIELD, payload, AT, now_ms()
+            )
             if log.is_closing:
                 pipeline.execute_command("EXPIRE", log.key, log.retention_s)
             elif log.is_first_entry:

@@ -14,7 +14,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from predictions.duties import forever
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.redis import open_subscriber
-from predictions.stream import CONTINUED, FIELD, RECORD, SETTLED, EntryId, stream_key
+from predictions.stream import AT, CONTINUED, FIELD, RECORD, SETTLED, EntryId, now_ms, stream_key
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ UNREAD_S = 60.0  # a watcher that nobody reads is followed for so long; readers 
 END = 1_000_000_000  # number of an end that the database told: after every entry that a viewer may have seen
 
 ENDED = """
-SELECT id, attempt, state, output, error, error_code FROM predictions_execution
+SELECT id, attempt, extract(epoch FROM finished_at)::float8 * 1000, state, output, error, error_code
+FROM predictions_execution
 WHERE id = ANY(%b) AND state IN ('COMPLETED', 'FAILED', 'CANCELLED', 'WAITING')
 """
 MISSING = """
@@ -59,6 +60,7 @@ class Entry:
 
     id: EntryId
     events: Sequence[EventPair]
+    at_ms: float = field(default_factory=now_ms)  # when it was written, since the epoch
 
     @property
     def settled(self) -> Mapping[str, Any] | None:
@@ -124,11 +126,11 @@ class Watcher:
             return
         self._take(entry)
 
-    def end(self, attempt: int, settled: Mapping[str, Any]) -> None:
+    def end(self, attempt: int, settled: Mapping[str, Any], at_ms: float | None = None) -> None:
         """The run is over, says the database. An end that this reader is already past is ignored."""
         place = EntryId(max(attempt, self.last.attempt), END)
         if place.entry > self.last.entry:
-            self._take(Entry(place, [[SETTLED, settled]]))
+            self._take(Entry(place, [[SETTLED, settled]], at_ms or now_ms()))
 
     def _take(self, entry: Entry) -> None:
         self.last = entry.id
@@ -297,7 +299,8 @@ class Hub:
         after = {key: str(min((w.place for w in watchers), key=_entry)) for key, watchers in polled.items()}
         for key, rows in await self._redis.xread(after, count=200):
             for entry_id, fields in rows:
-                entry = Entry(EntryId.parse(entry_id.decode()), orjson.loads(fields[FIELD]))
+                at_ms = float(fields.get(AT) or now_ms())
+                entry = Entry(EntryId.parse(entry_id.decode()), orjson.loads(fields[FIELD]), at_ms)
                 for watcher in polled[key.decode()]:
                     watcher.offer(entry)
                     watcher.polled = max(watcher.polled, entry.id, key=_entry)
@@ -314,10 +317,10 @@ class Hub:
         async with borrowed(self._pool) as connection:
             rows = await (await connection.execute(ENDED, [list(silent)])).fetchall()
             gone = await (await connection.execute(MISSING, [list(silent)])).fetchall()
-        for execution_id, attempt, *ending in rows:
+        for execution_id, attempt, at_ms, *ending in rows:
             settled = dict(zip(("state", "output", "error", "error_code"), ending, strict=True))
             for watcher in silent[execution_id]:
-                watcher.end(attempt, settled)
+                watcher.end(attempt, settled, at_ms)
         for (execution_id,) in gone:
             for watcher in silent[execution_id]:
                 watcher.end(watcher.last.attempt + 1, DELETED)
