@@ -100,9 +100,19 @@ TEMPLATES = [
 ]
 
 # Threads live on from one request to the next (see asgi.py), so their connections may too.
+_DATABASE = database_from_url(DATABASE_URL or "postgresql://localhost/forjinn")
+# A machine that is gone says nothing: without these a statement waits a quarter of an hour for it, or for ever.
+_GIVING_UP = {
+    "connect_timeout": 5,  # seconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
 DATABASES = {
     "default": {
-        **database_from_url(DATABASE_URL or "postgresql://localhost/forjinn"),
+        **_DATABASE,
+        "OPTIONS": {**_GIVING_UP, **_DATABASE["OPTIONS"]},
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }

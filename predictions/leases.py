@@ -25,6 +25,11 @@ LOCK_SPACE = 0x464A << 48  # our part of the 64-bit advisory lock keys; the leas
 BEAT_S = 2.0
 RETRY_S = 0.25  # between two tries to get a lost connection back
 DEAD_AFTER_S = 10.0
+PATIENCE_S = 4.0  # for one statement: below DEAD_AFTER_S, with time left to beat through another connection
+
+BEAT = """
+INSERT INTO predictions_workerlease (id, name) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET beat_at = now()
+"""
 
 
 class Lease:
@@ -32,6 +37,7 @@ class Lease:
 
     def __init__(self) -> None:
         self.id = 0
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -59,14 +65,19 @@ class Lease:
         self._connection = await psycopg.AsyncConnection.connect(
             **{**params, "autocommit": True, "application_name": "forjinn lease"}
         )
+        await self._connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{PATIENCE_S}s"])
         if not self.id:
             cursor = await self._connection.execute(
-                "INSERT INTO predictions_workerlease (name) VALUES (%s) RETURNING id",
-                [f"{socket.gethostname()}:{os.getpid()}"],
+                "INSERT INTO predictions_workerlease (name) VALUES (%s) RETURNING id", [self._name]
             )
             row = await cursor.fetchone()
             self.id = row[0] if row else 0
+        # First of all: the lock may have to wait until the server has seen the end of the connection before this one.
+        await self._beat(self._connection)
         await self._connection.execute("SELECT pg_advisory_lock(%s)", [LOCK_SPACE + self.id])
+
+    async def _beat(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.execute(BEAT, [self.id, self._name])
 
     async def _beat_forever(self) -> None:
         pause_s = BEAT_S
@@ -76,11 +87,7 @@ class Lease:
                 if self._connection is None or self._connection.closed:
                     await self._connect()
                 assert self._connection is not None
-                await self._connection.execute(
-                    "INSERT INTO predictions_workerlease (id, name) VALUES (%s, %s)"
-                    " ON CONFLICT (id) DO UPDATE SET beat_at = now()",
-                    [self.id, f"{socket.gethostname()}:{os.getpid()}"],
-                )
+                await self._beat(self._connection)
                 pause_s = BEAT_S
             except psycopg.Error as exc:
                 if (task := asyncio.current_task()) and task.cancelling():
