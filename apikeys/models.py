@@ -11,6 +11,8 @@ from django.db import models
 from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 
+LONGEST_NAME = 200  # characters
+
 
 def hash_key(raw: str) -> str:
     """HMAC-SHA256 under the pepper. Keys are 240 random bits, so a slow hash would protect nothing further."""
@@ -29,7 +31,7 @@ class ApiKey(WorkspaceScoped):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.WORKSPACE, editable=False)
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=LONGEST_NAME)
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from apikeys.models import ApiKey, hash_key
+from apikeys.models import LONGEST_NAME, ApiKey, hash_key
+from forjinn.core.texts import check_name
 from workspaces.models import Workspace
 
 SHOWN = 8  # characters of a key that lists show
@@ -21,7 +22,11 @@ def create_api_key(
     expires_at: datetime | None = None,
     kind: ApiKey.Kind = ApiKey.Kind.WORKSPACE,
 ) -> tuple[ApiKey, str]:
-    """The new key's row, and the key itself: a prefix and 40 random characters that nobody can look up again."""
+    """The new key's row, and the key itself: a prefix and 40 random characters that nobody can look up again.
+
+    Raises BadRequest for a name that is none.
+    """
+    check_name(name, most=LONGEST_NAME)
     raw = f"{PREFIXES[kind]}{secrets.token_urlsafe(30)}"
     key = ApiKey.objects.create(
         workspace=workspace, name=name, kind=kind, prefix=raw[:SHOWN], digest=hash_key(raw), expires_at=expires_at

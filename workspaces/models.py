@@ -18,6 +18,9 @@ from forjinn.core.crypto import seal, unseal
 from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 
+LONGEST_NAME = 200  # characters
+LONGEST_VARIABLE = 100
+
 
 class UserManager(BaseUserManager["User"]):
     """People sign in with their e-mail address, in whatever case they type it."""
@@ -67,7 +70,7 @@ class Workspace(models.Model):
     """A tenant: nothing in it is visible from another."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=LONGEST_NAME)
     created_at = models.DateTimeField(auto_now_add=True)
     members = models.ManyToManyField(User, through="Membership", related_name="workspaces")
 
@@ -166,7 +169,7 @@ class Variable(WorkspaceScoped):
     """A plain value that flows refer to as `{{$vars.name}}`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=LONGEST_VARIABLE)
     value = models.TextField(blank=True)
 
     objects: ClassVar[ScopedQuerySet[Self]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]

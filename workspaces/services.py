@@ -12,16 +12,22 @@ from django.db import transaction
 from engine.credentials import Secret
 from forjinn.core.crypto import unseal
 from forjinn.core.errors import BadRequest
-from workspaces.models import Credential, Membership, User, Variable, Workspace
+from forjinn.core.texts import check_name, check_storable
+from workspaces.models import LONGEST_NAME, LONGEST_VARIABLE, Credential, Membership, User, Variable, Workspace
 
 NONE_GIVEN: Mapping[str, str] = {}
 
 
 @transaction.atomic
-def create_workspace(*, name: str, owner: User) -> Workspace:
-    """A new tenant, with its first member."""
+def create_workspace(*, name: str, owner: User | None) -> Workspace:
+    """A new tenant, with its first member; without one it is reached by API keys alone.
+
+    Raises BadRequest for a name that is none.
+    """
+    check_name(name, most=LONGEST_NAME)
     workspace = Workspace.objects.create(name=name)
-    add_member(workspace=workspace, user=owner, role=Membership.Role.OWNER)
+    if owner is not None:
+        add_member(workspace=workspace, user=owner, role=Membership.Role.OWNER)
     return workspace
 
 
@@ -49,7 +55,9 @@ def create_credential(
 
 
 def set_variable(*, workspace: Workspace, name: str, value: str) -> Variable:
-    """Create the variable or give it another value."""
+    """Create the variable or give it another value. Raises BadRequest for a name or a value that cannot be kept."""
+    check_name(name, most=LONGEST_VARIABLE)
+    check_storable("value", value)
     variable, _ = Variable.objects.update_or_create(workspace=workspace, name=name, defaults={"value": value})
     return variable
 

@@ -105,6 +105,7 @@ def test_what_has_a_deployment_key_can_be_deleted(which: str) -> None:
     [
         (("--workspace", "Nowhere"), "There is no workspace 'Nowhere'"),
         (("--workspace", "Twice"), "There are several of workspace 'Twice': give the id"),
+        (("--workspace", "Here", "--name", "n" * 201), "name: expected 1 to 200 characters, got 201"),
         (("--workspace", "Here", "--flow", "absent"), "There is no flow 'absent' in Here"),
         (("--workspace", "Here", "--kind", "deployment"), "--flow is for the first"),
         (("--workspace", "Here", "--flow", "absent", "--kind", "workspace"), "--flow is for the first"),

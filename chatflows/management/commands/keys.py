@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from apikeys.models import ApiKey
 from apikeys.services import create_api_key
 from chatflows.deployments import deploy
 from chatflows.models import Chatflow
+from forjinn.core.errors import BadRequest
 from workspaces.models import Workspace
 
 Row = TypeVar("Row", Workspace, Chatflow)
@@ -39,6 +41,12 @@ class Command(BaseCommand):
         making.add_argument("--json", action="store_true", help="An object, for programs, instead of the bare key.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._create(options)
+        except BadRequest as exc:
+            raise CommandError(exc.message) from exc
+
+    def _create(self, options: Mapping[str, Any]) -> None:
         workspace = _only(_workspaces(options["workspace"]), f"workspace '{options['workspace']}'")
         kind = options["kind"] or (ApiKey.Kind.DEPLOYMENT if options["flow"] else ApiKey.Kind.WORKSPACE)
         if (kind == ApiKey.Kind.DEPLOYMENT) != bool(options["flow"]):
