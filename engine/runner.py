@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from engine.plan import Plan, plan_for
 from engine.registry import Registry
 from engine.state import RunState, asked_again, restore, snapshot
 from engine.turn import Outcome, Running, Turn
+
+LONGEST_HOLD_S = 0.005  # for which a run whose nodes wait for nothing keeps the loop to itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,13 @@ class Commands:
         self.is_stopped = False
         self.is_paused = False
         self._deadline: asyncio.Timeout | None = None
+        self._held_since_s = time.monotonic()
+
+    async def give_way(self) -> None:
+        """Between two nodes, now and then: let those on the run's loop who read its events or give it orders do so."""
+        if time.monotonic() - self._held_since_s > LONGEST_HOLD_S:
+            await asyncio.sleep(0)
+            self._held_since_s = time.monotonic()
 
     def stop(self) -> None:
         """End the run now; a node that is waiting for something is cancelled. Call it on the run's own loop."""
@@ -203,6 +213,7 @@ class _Run:
     async def _loop(self) -> None:
         queue = self._state.queue
         while queue and not self._ledger.is_over:
+            await self.commands.give_way()
             if self.commands.is_stopped:
                 self._ledger.stop()
                 return

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
 
-from engine.context import NodeContext
+from engine.context import NodeContext, RunRequest
 from engine.encoding import TOO_DEEP
 from engine.errors import NodeInputError
 from engine.events import NodeFailed, NodeFinished, RunFinished, RunStarted, RunStopped, TokenEmitted, UsageReported
 from engine.providers.base import Usage
-from engine.runner import Commands, Limits
+from engine.runner import LONGEST_HOLD_S, Commands, Limits, run_flow
 from engine.spec import Inputs, NodeResult
 from tests.engine.drawing import Board, entry_of, error_of, gives, ran, says
 
@@ -146,6 +147,49 @@ async def test_a_stop_ends_the_run_and_the_node_that_runs(board: Board) -> None:
     assert isinstance(failed, NodeFailed)
     assert (failed.entry["status"], failed.error) == ("TERMINATED", "Flow execution was cancelled")
     assert events[-1] == RunStopped(seq=len(events), text="so far")
+
+
+async def spins(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+    """Works without ever waiting for something."""
+    until = time.monotonic() + 2 * LONGEST_HOLD_S
+    while time.monotonic() < until:
+        pass
+    return NodeResult(output={"content": "done"})
+
+
+async def test_a_stop_is_heard_by_nodes_that_wait_for_nothing(board: Board) -> None:
+    commands = Commands()
+
+    async def stops(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+        asyncio.get_running_loop().call_soon(commands.stop)
+        return await spins(ctx, inputs)
+
+    board.does |= {"a": stops, "b": spins, "c": spins}
+
+    events = await board.run("start -> a -> b -> c", commands=commands)
+
+    assert isinstance(events[-1], RunStopped)
+    assert "c" not in ran(events)
+
+
+async def test_a_reader_hears_of_nodes_that_wait_for_nothing_while_others_run(board: Board) -> None:
+    board.does |= dict.fromkeys("abc", spins)
+    has_last_run = False
+
+    async def last(ctx: NodeContext, inputs: Inputs) -> NodeResult:
+        nonlocal has_last_run
+        has_last_run = True
+        return NodeResult(output={"content": "last"})
+
+    board.does["d"] = last
+    flow, request = board.agentflow("start -> a -> b -> c -> d"), RunRequest("hi", chat_id="c1", session_id="s1")
+
+    async for event in run_flow(flow, request, board.world, registry=board.registry()):
+        if isinstance(event, NodeFinished) and event.node_id == "a":
+            heard_in_time = not has_last_run
+
+    assert heard_in_time
+    assert has_last_run
 
 
 async def test_a_run_that_was_stopped_before_it_began_runs_nothing(board: Board) -> None:
