@@ -89,7 +89,7 @@ def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, call
     if flow is None:
         raise NotFound(f"Chatflow {chatflow_id} not found")
     _check_origin(flow, caller.origin)
-    _check_key(flow, caller, chatflow_id)
+    check_key(flow, caller, chatflow_id)
     if not flow.deployed:
         raise NotFound(f"Chatflow {chatflow_id} is not deployed: set deployed to true to accept predictions")
     if flow.start_input_type in ("webhookTrigger", "scheduleInput"):
@@ -116,7 +116,7 @@ def _check_origin(flow: FlowRecord, origin: str) -> None:
         raise OriginForbidden(str(text))
 
 
-def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
+def check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
     if flow.apikey_id is not None:
         if caller.key is None or caller.key.id != flow.apikey_id:
             raise Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")

@@ -61,7 +61,7 @@ async def dispatch(redis: Redis, execution_ids: Sequence[UUID]) -> None:
         if settings.PREDICTIONS_ON_REDIS:
             await redis.execute_command("LPUSH", QUEUE, *map(celery_message, execution_ids))
         else:
-            await sync_to_async(_publish)(execution_ids)
+            await sync_to_async(publish)(execution_ids)
     except (RedisError, OperationalError, OSError) as exc:
         raise BrokerAway(str(exc)) from exc
 
@@ -73,7 +73,8 @@ async def queue_length(redis: Redis) -> int | None:
     return int(await redis.execute_command("LLEN", QUEUE))
 
 
-def _publish(execution_ids: Sequence[UUID]) -> None:
+def publish(execution_ids: Sequence[UUID]) -> None:
+    """The same through Celery, on whatever broker. Raises kombu's OperationalError."""
     from predictions.tasks import execute
 
     for execution_id in execution_ids:

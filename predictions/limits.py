@@ -50,10 +50,13 @@ def rate_limit_of(api_config: Mapping[str, Any]) -> RateLimit | None:
 
 async def check_rate(redis: Redis, flow: FlowRecord, address: str) -> None:
     """Count one call. Raises RateLimited beyond the limit, Unavailable if it cannot be counted."""
-    limit = rate_limit_of(flow.api_config)
-    if limit is None:
-        return
-    key = f"rate:{flow.id}:{address}"
+    if limit := rate_limit_of(flow.api_config):
+        await count_call(redis, f"{flow.id}:{address}", limit)
+
+
+async def count_call(redis: Redis, what: str, limit: RateLimit) -> None:
+    """Count one call of this kind. Raises RateLimited beyond the limit, Unavailable if it cannot be counted."""
+    key = f"rate:{what}"
     try:
         async with redis.pipeline(transaction=True) as pipeline:
             pipeline.set(key, 0, ex=limit.window_s, nx=True).incr(key).ttl(key)

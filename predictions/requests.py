@@ -90,6 +90,7 @@ class PredictionRequest:
     is_new_chat: bool = False  # nobody can have said anything in it
     object_id: str | None = None  # what the run is called where names have 24 hexadecimal digits
     beside: Mapping[str, Any] = field(default_factory=dict)  # what the API that was asked keeps with the run
+    chat_type: str = "EXTERNAL"
 
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""

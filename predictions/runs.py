@@ -318,6 +318,7 @@ def run_request(run: ClaimedRun) -> RunRequest:
             for turn in request.get("history") or ()
         ),
         images=tuple(request.get("images") or ()),
+        webhook=orjson.loads(request.get("webhook") or "{}"),
         is_streaming=run.is_streaming,
     )
 

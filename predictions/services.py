@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -76,28 +76,40 @@ async def start_prediction(
     """
     if not process.hub.is_connected:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached")
-    run = NewRun(
-        id=execution_id,
-        workspace_id=flow.workspace_id,
-        chatflow_id=flow.id,
-        version_id=flow.version_id,
-        chat_id=request.chat_id,
-        session_id=request.session_id,
-        chat_type="EXTERNAL",
-        question=request.question,
-        request=_stored(request, flow),
-        is_streaming=is_streaming,
-        reply_to=process.hub.channel if has_caller else "",
-        once=once,
-        timeout_s=timeout_s,
-        object_id=request.object_id,
-    )
+    run = new_run(flow, request, execution_id, is_streaming=is_streaming, timeout_s=timeout_s)
+    run = replace(run, once=once, reply_to=process.hub.channel if has_caller else "")
     try:
         return await process.start_run(run)
     except BrokerAway as exc:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached") from exc
     except DatabaseAway as exc:
         raise Unavailable("Predictions are unavailable for the moment: the database cannot be reached") from exc
+
+
+def new_run(
+    flow: FlowRecord,
+    request: PredictionRequest,
+    execution_id: UUID,
+    *,
+    is_streaming: bool = False,
+    timeout_s: float | None = None,
+) -> NewRun:
+    """The run as it is to be recorded, whoever does it. Nobody waits for what it says."""
+    return NewRun(
+        id=execution_id,
+        workspace_id=flow.workspace_id,
+        chatflow_id=flow.id,
+        version_id=flow.version_id,
+        chat_id=request.chat_id,
+        session_id=request.session_id,
+        chat_type=request.chat_type,
+        question=request.question,
+        request=_stored(request, flow),
+        is_streaming=is_streaming,
+        reply_to="",
+        object_id=request.object_id,
+        timeout_s=timeout_s,
+    )
 
 
 def _stored(request: PredictionRequest, flow: FlowRecord) -> dict[str, Any]:

@@ -248,7 +248,7 @@ class Store:
     async def record_many(self, runs: Sequence[NewRun]) -> set[UUID]:
         """Write new runs down, committed when this returns; the ids of those that are new, by their idempotency key."""
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(RECORD, [_json(runs)])
+            cursor = await connection.execute(RECORD, [rows_of(runs)])
             return {row[0] for row in await cursor.fetchall()}
 
     async def _claim(self, ids: Sequence[UUID]) -> Sequence[ClaimedRun | None]:
@@ -272,7 +272,7 @@ class Store:
         messages = [{"execution_id": o.id, **row} for o in outcomes for row in o.messages]
         node_runs = [{"execution_id": o.id, **row} for o in outcomes for row in o.node_runs]
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(SETTLE, [_json(rows), _json(messages), _json(node_runs)])
+            cursor = await connection.execute(SETTLE, [rows_of(rows), rows_of(messages), rows_of(node_runs)])
             settled = {row[0] for row in await cursor.fetchall()}
         return [outcome.id in settled for outcome in outcomes]
 
@@ -280,7 +280,7 @@ class Store:
         owned = [{"id": step.id, "attempt": step.attempt} for step in steps]
         rows = [{"execution_id": step.id, **row} for step in steps for row in step.node_runs]
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(JOURNAL, [_json(owned), _json(rows)])
+            cursor = await connection.execute(JOURNAL, [rows_of(owned), rows_of(rows)])
             going = {row[0] for row in await cursor.fetchall()}
         return [step.id in going for step in steps]
 
@@ -315,7 +315,7 @@ class Store:
         return str(row[0])
 
 
-def _json(rows: Sequence[Any]) -> str:
+def rows_of(rows: Sequence[Any]) -> str:
     """Rows as JSON text. PostgreSQL's text cannot hold NUL, so it is dropped from what models and tools said."""
     encoded = encode(rows)
     if b"\\u0000" in encoded:

@@ -66,7 +66,7 @@ def complete_operations(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    operation["tags"] = [path.removeprefix("/api/v1/").split("/")[0]]
+    operation["tags"] = [path.removeprefix("/api/").removeprefix("v1/").split("/")[0]]
     # Two schemes in one object would mean that a call needs both.
     if any(len(schemes) > 1 for schemes in operation.get("security", ())):
         operation["security"] = KEYED
