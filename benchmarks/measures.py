@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 
-from benchmarks import load
+from benchmarks import load, runs
 from benchmarks.load import Request, Result
 from benchmarks.platform import ROOT, Measured
 
@@ -201,4 +201,16 @@ def fill(platform: Measured, what: str, count: int, flow: str = "") -> None:
     print(f"    ({what} filled up to {count:,} in {time.perf_counter() - start:.1f} s)", file=sys.stderr)
 
 
-GROUPS: tuple[Group, ...] = (throughput, delayed, streams, burst, memory, crud, history, engine)
+GROUPS: tuple[Group, ...] = (
+    throughput,
+    delayed,
+    streams,
+    runs.token_writes,
+    runs.long_runs,
+    runs.viewers,
+    burst,
+    memory,
+    crud,
+    history,
+    engine,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -86,6 +87,8 @@ def _tree_memory(pid: int) -> float:
 @contextlib.contextmanager
 def running() -> Iterator[Measured]:
     """Start model and platform, stop both at the end."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of viewers are thousands of sockets
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forjinn-bench-")))
         folder.chmod(0o755)
