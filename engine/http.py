@@ -183,16 +183,6 @@ class HttpClient:
             finally:
                 response.close()  # when all was read, the connection has already gone back to the pool
 
-    async def check(self, url: str | URL) -> None:
-        """Look a URL's host up and judge it, for a vendor's package that will then call it with a client of its own.
-
-        Raises NodeInputError if it may not be called. That package looks the name up once more, and nobody judges that.
-        """
-        target = _parse(url)
-        self.egress.check(target)
-        with suppress(socket.gaierror):  # whoever calls it will hear that it does not exist
-            await self._checked_resolver().resolve(target.raw_host or "", target.port or 0, socket.AF_UNSPEC)
-
     async def _send(
         self, method: str, url: URL, headers: Mapping[str, str], body: Body, *, follow: bool
     ) -> aiohttp.ClientResponse:

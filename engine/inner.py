@@ -180,7 +180,9 @@ def _ended(ending: Event | None, state: RunState, *, before: Mapping[str, Mappin
         case RunFinished():
             return replace(run, text=ending.text, json=ending.json)
         case RunPaused():
-            return replace(run, text=ending.text, pause=InnerPause(ending.text, ending.action, ending.snapshot, ending.wait))
+            return replace(
+                run, text=ending.text, pause=InnerPause(ending.text, ending.action, ending.snapshot, ending.wait)
+            )
         case RunFailed(code=RunLimitExceeded.code):
             raise RunLimitExceeded(ending.error)
         case RunFailed():

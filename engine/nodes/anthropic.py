@@ -13,6 +13,7 @@ from engine.caching import cached
 from engine.context import NodeContext
 from engine.credentials import check_destination
 from engine.errors import NodeError, NodeInputError
+from engine.http import HttpClient, Patience
 from engine.nodes import values
 from engine.nodes.model_vendors import STREAMING, TEMPERATURE, TOP_P
 from engine.providers.base import ChatModel
@@ -66,8 +67,6 @@ async def run_chat(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     Raises NodeInputError if it needs a key and has none, NodeError if the extra is not installed.
     """
     base_url = values.text(inputs, "baseUrl", BASE_URL).rstrip("/")
-    if base_url != BASE_URL:
-        await ctx.world.http.check(base_url)  # its package calls it with a client of its own
     fields = await values.credential(ctx, inputs)
     check_destination(fields, base_url, own_url=BASE_URL, egress=ctx.world.http.egress)
     key = fields.get("anthropicApiKey", "")
@@ -76,7 +75,7 @@ async def run_chat(ctx: NodeContext, inputs: Inputs) -> NodeResult:
             "ChatAnthropic needs a credential: connect one of kind 'anthropicApi', or set 'baseUrl' to a server that "
             "needs none."
         )
-    model = await _vendors_model({**_params(inputs), "base_url": base_url, "api_key": key or "none"})
+    model = await _vendors_model({**_params(inputs), "base_url": base_url, "api_key": key or "none"}, ctx.world.http)
     return NodeResult(value=_adapted(ctx, inputs, model, host=URL(base_url).host or base_url, key=key))
 
 
@@ -96,12 +95,19 @@ def _params(inputs: Inputs) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-async def _vendors_model(params: Mapping[str, Any]) -> BaseChatModel:
+async def _vendors_model(params: Mapping[str, Any], http: HttpClient) -> BaseChatModel:
     def load() -> Any:
+        from anthropic import AsyncClient
         from langchain_anthropic import ChatAnthropic
 
+        from engine.providers.httpx_way import httpx_client
+
         # Retries are ours: its own would go on after the caller has left.
-        return ChatAnthropic(**params, max_retries=0, timeout=TIMEOUT_S)
+        model = ChatAnthropic(**params, max_retries=0, timeout=TIMEOUT_S)
+        way_out = httpx_client(http, Patience(first_s=TIMEOUT_S))
+        # The package takes no client of others. Its own would look names up anew, with nobody to judge what they mean.
+        vars(model)["_async_client"] = AsyncClient(**model._client_params, http_client=way_out)
+        return model
 
     try:
         # In a thread: the first import takes a second, in which no other run would move.

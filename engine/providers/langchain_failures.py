@@ -32,7 +32,14 @@ def explained(host: str, secrets: Sequence[str]) -> Iterator[None]:
         raise
     # Every vendor's package has classes of its own, with nothing in common but Exception.
     except Exception as exc:
-        raise _failure(exc, host, secrets) from exc
+        # What our own way out said has been wrapped by the package that went along it.
+        raise _own(exc) or _failure(exc, host, secrets) from exc
+
+
+def _own(exc: BaseException | None) -> EngineError | None:
+    while exc is not None and not isinstance(exc, EngineError):
+        exc = exc.__cause__
+    return exc
 
 
 def _failure(exc: Exception, host: str, secrets: Sequence[str]) -> ProviderError:

@@ -49,8 +49,7 @@ async def openai(nodes: NodeWorld, model: ScriptedModel) -> AsyncIterator[Rig]:
 
 @asynccontextmanager
 async def anthropic(nodes: NodeWorld, model: ScriptedModel) -> AsyncIterator[Rig]:
-    async with anthropic_chat(nodes, model) as chat:
-        yield Rig(chat, model.script)
+    yield Rig(await anthropic_chat(nodes, model), model.script)
 
 
 @asynccontextmanager

@@ -1,17 +1,18 @@
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
 
 from engine.errors import NodeError, NodeInputError, ProviderError
+from engine.http import HttpClient
 from engine.nodes.anthropic import run_chat
 from engine.providers.base import Completion, Message, TextDelta, ThinkingDelta, ToolCall, ToolSpec, Usage
 from engine.providers.langchain import LangChainChatModel
 from tests.engine.anthropic_chat import KEY, anthropic_chat
 from tests.engine.node_world import NodeWorld
+from tests.engine.test_http import Names
 from tests.model_server import Request, ScriptedModel
 from tests.model_wire import Reply
 
@@ -25,13 +26,8 @@ class Build(Protocol):
 
 
 @pytest.fixture
-async def build(nodes: NodeWorld, model: ScriptedModel) -> AsyncIterator[Build]:
-    async with AsyncExitStack() as open_chats:
-
-        async def build(**inputs: Any) -> LangChainChatModel:
-            return await open_chats.enter_async_context(anthropic_chat(nodes, model, **inputs))
-
-        yield build
+def build(nodes: NodeWorld, model: ScriptedModel) -> Build:
+    return partial(anthropic_chat, nodes, model)
 
 
 def key_of(request: Request) -> str:
@@ -159,11 +155,25 @@ async def test_a_server_that_is_not_there_is_tried_again_and_named(
     chat = await build()
     model.stop()
 
-    with pytest.raises(ProviderError, match=r"The connection to 127\.0\.0\.1 failed") as failed:
+    with pytest.raises(ProviderError, match=r"Could not connect to 127\.0\.0\.1") as failed:
         await chat.complete(HELLO)
 
     assert failed.value.retryable
     assert len(nodes.clock.slept) == 2
+
+
+async def test_a_name_that_comes_to_mean_an_internal_address_is_not_called(model: ScriptedModel) -> None:
+    port = model.root.rpartition(":")[2]
+    async with HttpClient(resolver=Names(["127.0.0.1"])) as http:
+        given = {"baseUrl": f"http://innocent.test:{port}", "FLOWISE_CREDENTIAL_ID": "none"}
+        chat = await anthropic_chat(NodeWorld(http), model, **given)
+
+        with pytest.raises(NodeInputError, match=r"innocent\.test is not a public host"):
+            await chat.complete(HELLO)
+        with pytest.raises(NodeInputError, match=r"innocent\.test is not a public host"):
+            [chunk async for chunk in chat.stream(HELLO)]
+
+    assert model.requests == []
 
 
 async def test_the_vendor_needs_a_key(nodes: NodeWorld) -> None:
