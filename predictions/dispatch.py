@@ -66,11 +66,12 @@ async def dispatch(redis: Redis, execution_ids: Sequence[UUID]) -> None:
         raise BrokerAway(str(exc)) from exc
 
 
-async def queue_length(redis: Redis) -> int | None:
-    """Messages that no worker has taken yet; None if this broker cannot be asked."""
+async def next_message(redis: Redis) -> bytes | None:
+    """The message that a worker takes next; None if none waits, or if this broker cannot be asked."""
     if not settings.PREDICTIONS_ON_REDIS:
         return None
-    return int(await redis.execute_command("LLEN", QUEUE))
+    message: bytes | None = await redis.execute_command("LINDEX", QUEUE, -1)
+    return message
 
 
 def publish(execution_ids: Sequence[UUID]) -> None:

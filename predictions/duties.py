@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 logger = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
+CANCEL_AGAIN_S = 1.0
 
 
 async def forever(duty: Callable[[], Awaitable[None]]) -> None:
@@ -19,3 +20,11 @@ async def forever(duty: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             logger.exception("a duty broke and begins again", extra={"duty": getattr(duty, "__qualname__", repr(duty))})
             await asyncio.sleep(PAUSE_S)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a duty, again and again until it has ended: what it awaits may swallow a cancellation that comes just when
+    its result does."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)

@@ -16,9 +16,10 @@ from django.conf import settings
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from predictions.dispatch import BrokerAway, dispatch, queue_length
-from predictions.duties import forever
+from predictions.dispatch import BrokerAway, dispatch, next_message
+from predictions.duties import end, forever
 from predictions.endings import EndedRun, keep_questions, tell
+from predictions.intake import read_message
 from predictions.leases import DEAD_AFTER_S, LOCK_SPACE
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
 
@@ -28,6 +29,7 @@ TICK_S = 1.0
 MAX_ATTEMPTS = 6  # at one place: a node that is written down begins the count anew
 COME_BACK_S = 4.0  # within which workers have their locks again once PostgreSQL is back: a beat, and some
 REAPER_LOCK = LOCK_SPACE - 1
+UNKNOWN = UUID(int=0)  # no run's
 TOO_LATE = "The run passed its deadline before it was done"
 EXPIRED = "Nobody answered within {hours} hours, so the run was ended; ask again from the beginning"
 LOST_WORKER = "The worker that ran this prediction stopped before it was done"
@@ -60,12 +62,17 @@ WHERE id = ANY(%b) AND state = 'RUNNING'
 RETURNING id, attempt, state, error, error_code, reply_to, question, request, attempts_before
 """
 # Lost by the broker, or taken by a worker that died before it claimed them. The pause doubles with each try, so a
-# backlog is not multiplied.
+# backlog is not multiplied. While messages wait, first in, first out, most runs are not lost but early: lost are those
+# that were sent well before the one whose message is at the front, because theirs was there earlier and is gone. The
+# margin is for who writes a run down and is slow to send it. Of a front that was sent several times nobody knows when
+# this message was, so nothing is lost then: another one is at the front soon, or no worker takes any.
 LOST = """
 UPDATE predictions_execution SET dispatched_at = now(), dispatches = dispatches + 1
 WHERE id IN (
     SELECT id FROM predictions_execution
     WHERE state = 'QUEUED' AND dispatched_at < now() - interval '1 second' * least(300, 2 ^ least(dispatches, 9))
+      AND (%b::uuid IS NULL OR dispatched_at < (
+        SELECT dispatched_at - interval '10 seconds' FROM predictions_execution WHERE id = %b AND dispatches = 1))
     ORDER BY dispatched_at LIMIT 500 FOR UPDATE SKIP LOCKED
 ) RETURNING id
 """
@@ -134,8 +141,7 @@ class Reaper:
         self._task = asyncio.create_task(forever(self._reap_forever))
 
     async def stop(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _reap_forever(self) -> None:
         while True:
@@ -146,13 +152,14 @@ class Reaper:
                 logger.warning("open runs not looked after", extra={"error": type(exc).__name__})
 
     async def _reap(self) -> None:
+        front = await self._front()  # before the transaction, which a Redis that is away must not undo
         async with borrowed(self._pool) as connection, connection.transaction():
             cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%b)", [REAPER_LOCK])
             row = await cursor.fetchone()
             if not (row and row[0]):
                 return
             requeued, ended = await self._take_back(connection)
-            lost = await self._find_lost(connection)
+            lost = [row[0] for row in await (await connection.execute(LOST, [front, front])).fetchall()]
             going_on = [row[0] for row in await (await connection.execute(GO_ON)).fetchall()]
             await self._expire(connection)
             late = await self._end_late(connection)
@@ -194,8 +201,10 @@ class Reaper:
         if row and row[0]:
             logger.info("runs ended: nobody answered", extra={"runs": row[0]})
 
-    async def _find_lost(self, connection: Connection) -> Sequence[UUID]:
-        # While messages wait, the runs behind them are not lost but early.
-        if await queue_length(self._redis):
-            return []
-        return [row[0] for row in await (await connection.execute(LOST)).fetchall()]
+    async def _front(self) -> UUID | None:
+        """The run whose message is taken next; None if none waits, UNKNOWN if that cannot be said."""
+        try:
+            message = await next_message(self._redis)
+        except (RedisError, OSError):
+            return UNKNOWN
+        return None if message is None else read_message(message) or UNKNOWN
