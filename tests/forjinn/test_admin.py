@@ -171,7 +171,7 @@ def test_a_credentials_secret_is_never_shown(operator: Client, workspace: Worksp
 
 def test_a_credential_says_where_else_it_may_be_sent(operator: Client, workspace: Workspace) -> None:
     path = f"/admin/workspaces/credential/{credential_of(workspace)}/change/"
-    form = {"name": "OpenAI", "kind": "openAIApi", "fields_in_clear": ""}
+    form = {"name": "OpenAI", "kind": "openAIApi", "fulfillment": "stored", "fields_in_clear": ""}
 
     refused = operator.post(path, {**form, "allowed_hosts": "http://models.example.org"})
     saved = operator.post(path, {**form, "allowed_hosts": "models.example.org:8443,10.1.0.0/16"})
@@ -186,7 +186,7 @@ def test_a_credential_saved_without_a_secret_keeps_it(operator: Client, workspac
 
     response = operator.post(
         f"/admin/workspaces/credential/{credential_id}/change/",
-        {"name": "Renamed", "kind": "openAIApi", "fields_in_clear": ""},
+        {"name": "Renamed", "kind": "openAIApi", "fulfillment": "stored", "fields_in_clear": ""},
     )
 
     credential = Credential.objects.get(pk=credential_id)
