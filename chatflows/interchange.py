@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 
 from chatflows.flowdata import FlowDataInvalid, kind_of, read_graph
-from chatflows.models import Chatflow, Tool
-from chatflows.services import Changes, create_chatflow, update_chatflow
-from chatflows.tools import MAX_TEXT, check_schema, create_tool, update_tool
+from chatflows.tools import MAX_TEXT, check_schema
 from forjinn.core.errors import BadRequest
-from forjinn.core.ids import uuid7
+from forjinn.core.jsontext import is_too_deep
+from forjinn.core.texts import UNSTORABLE, one_line
 
 # What a template says of itself, beside the graph.
 TEMPLATE_KEYS = frozenset({"description", "usecases", "framework", "badge"})
@@ -37,6 +37,9 @@ LEFT_BEHIND: Mapping[str, str] = {
 }
 EXPORT_KEYS = frozenset({*FLOW_LISTS, VARIABLES, TOOLS, *LEFT_BEHIND})
 NAMED = 5  # how many of the things that stay behind are named
+LONGEST = 255  # characters of a name
+
+Held = TypeVar("Held", "FlowFile", "ToolFile")
 
 
 class FileInvalid(BadRequest):
@@ -82,13 +85,6 @@ class WorkspaceFile:
     left_out: Sequence[str]
 
 
-class Imported(NamedTuple):
-    """Which flow or tool it is here, and what became of it."""
-
-    id: UUID
-    outcome: Literal["created", "updated", "unchanged"]
-
-
 def read_file(path: Path) -> FlowFile | ToolFile | WorkspaceFile:
     """Whatever the file holds. Raises FileInvalid if that is none of the three.
 
@@ -123,99 +119,22 @@ def read_flow_file(path: Path) -> FlowFile:
             )
 
 
-def import_flow(*, workspace_id: UUID, flow: FlowFile, author: str) -> Imported:
-    """Save the flow under its name: created, or a new version of the one that has it already.
-
-    A flow from another server keeps its id, by which pages and programs call it, unless somebody has that id here.
-    Importing the same file again changes nothing. Raises BadRequest if several flows have the name, or one of another
-    kind: the file would mean something else there.
-    """
-    present = _present(workspace_id, flow)
-    if present is None:
-        chatflow = create_chatflow(
-            workspace_id=workspace_id,
-            author=author,
-            id=_free_id(flow),
-            name=flow.name,
-            description=flow.description,
-            kind=flow.kind,
-            flow_data=flow.flow_data,
-            category=flow.category,
-            chatbot_config=flow.chatbot_config,
-            api_config=flow.api_config,
-        )
-        return Imported(chatflow.pk, "created")
-    if present.kind != flow.kind:
-        raise BadRequest(f"'{flow.name}': the flow of this name is of type {present.kind}, the file of {flow.kind}")
-    settings: Changes = {}
-    if flow.id is not None:  # a file of the flow alone says nothing of these
-        settings = {
-            "category": flow.category,
-            "chatbot_config": flow.chatbot_config,
-            "api_config": flow.api_config,
-        }
-    updated = update_chatflow(
-        workspace_id=workspace_id, chatflow_id=present.pk, author=author, flow_data=flow.flow_data, **settings
-    )
-    return Imported(present.pk, "unchanged" if updated.revision == present.revision else "updated")
-
-
-def import_tool(*, workspace_id: UUID, tool: ToolFile) -> Imported:
-    """Keep the tool under its name: created, or changed where one has it already.
-
-    A tool from another server keeps its id, by which flows name it, unless somebody has that id here.
-    Importing the same file again changes nothing. Raises BadRequest if several tools have the name.
-    """
-    fields = {
-        "name": tool.name,
-        "description": tool.description,
-        "color": tool.color,
-        "icon_src": tool.icon_src,
-        "schema": tool.schema,
-        "func": tool.func,
-    }
-    is_free = tool.id is not None and not Tool.objects.filter(pk=tool.id).exists()
-    # One of the same name is another tool then, as two of an export may be, and flows name them by their ids.
-    present = None if is_free else _present_tool(workspace_id, tool)
-    if present is None:
-        tool_id = tool.id if tool.id is not None and is_free else uuid7()
-        return Imported(create_tool(workspace_id=workspace_id, id=tool_id, **fields).pk, "created")
-    updated = update_tool(workspace_id=workspace_id, tool_id=present.pk, **fields)
-    return Imported(present.pk, "unchanged" if updated.updated_at == present.updated_at else "updated")
-
-
-def _present_tool(workspace_id: UUID, tool: ToolFile) -> Tool | None:
-    own = Tool.objects.of(workspace_id)
-    if tool.id is not None and (same := own.filter(pk=tool.id).first()):
-        return same
-    namesakes = list(own.filter(name=tool.name)[:2])
-    if len(namesakes) > 1:
-        raise BadRequest(f"'{tool.name}': several tools have this name; rename all but one")
-    return namesakes[0] if namesakes else None
-
-
-def _present(workspace_id: UUID, flow: FlowFile) -> Chatflow | None:
-    own = Chatflow.objects.of(workspace_id)
-    if flow.id is not None and (same := own.filter(pk=flow.id).first()):
-        return same
-    namesakes = list(own.filter(name=flow.name)[:2])
-    if len(namesakes) > 1:
-        raise BadRequest(f"'{flow.name}': several flows have this name; rename all but one")
-    return namesakes[0] if namesakes else None
-
-
-def _free_id(flow: FlowFile) -> UUID:
-    return uuid7() if flow.id is None or Chatflow.objects.filter(pk=flow.id).exists() else flow.id
+def kind_in_words(held: FlowFile | ToolFile) -> str:
+    return "flow" if isinstance(held, FlowFile) else "tool"
 
 
 def _flow(path: Path, text: str, document: Mapping[str, Any]) -> FlowFile:
+    try:
+        graph = read_graph(text)
+    except FlowDataInvalid as exc:
+        raise FileInvalid(f"{path.name}: {exc.message}") from exc
     # A canvas export is the flow's text as it is; a template's words about itself are left out of it.
     own = {key: value for key, value in document.items() if key not in TEMPLATE_KEYS}
     flow_data = text if len(own) == len(document) else orjson.dumps(own).decode()
     return FlowFile(
-        name=path.stem[:255],
+        name=_name({"name": path.stem}),
         description=_words(document, "description"),
-        kind=kind_of(read_graph(flow_data)),
+        kind=kind_of(graph),
         flow_data=flow_data,
     )
 
@@ -239,9 +158,9 @@ def _tool(entry: Mapping[str, Any]) -> ToolFile:
         raise BadRequest("func: missing; it is what the tool does, in JavaScript")
     check_schema(texts["schema"])
     return ToolFile(
-        name=_name(entry)[:255],
+        name=_name(entry),
         description=texts["description"],
-        color=texts["color"][:255],
+        color=texts["color"][:LONGEST],
         icon_src=texts["iconSrc"],
         schema=texts["schema"],
         func=texts["func"],
@@ -257,6 +176,11 @@ def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
             flows.append(_exported_flow(entry))
         except FlowDataInvalid as exc:
             left_out.append(f"flow {_name(entry)!r}: {exc.message}")
+        left_out += [
+            f"{name} of flow {_name(entry)!r}: expected JSON text of an object"
+            for name in ("chatbotConfig", "apiConfig")
+            if entry.get(name) and not _object_text(entry[name])
+        ]
     tools: list[ToolFile] = []
     for entry in _entries(document, TOOLS):
         try:
@@ -270,8 +194,22 @@ def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
     for name, words in LEFT_BEHIND.items():
         if things := _entries(document, name):
             left_out.append(f"{len(things)} {words}{_examples(things)}")
-    values = {_name(entry): str(entry.get("value") or "") for entry in variables if _name(entry) not in runtime}
-    return WorkspaceFile(flows, tools, values, left_out)
+    values = {_name(entry): _value(entry) for entry in variables if _name(entry) not in runtime}
+    return WorkspaceFile(_apart(flows, left_out), _apart(tools, left_out), values, left_out)
+
+
+def _apart(found: Sequence[Held], left_out: list[str]) -> Sequence[Held]:
+    """Those that nothing else in the file would be taken for: of two that are known by one id or name, the first."""
+    names = Counter(held.name for held in found)
+    known: dict[UUID | str, Held] = {}
+    for held in found:
+        key = held.id or held.name
+        if key in known or (held.id is None and names[held.name] > 1):
+            shared = "id" if held.id else "name"
+            left_out.append(f"{kind_in_words(held)} {held.name!r}: the file holds another of this {shared}")
+        else:
+            known[key] = held
+    return list(known.values())
 
 
 def _exported_flow(entry: Mapping[str, Any]) -> FlowFile:
@@ -279,12 +217,12 @@ def _exported_flow(entry: Mapping[str, Any]) -> FlowFile:
     if not isinstance(text, str):
         raise FlowDataInvalid("flowData: expected JSON text of an object with nodes and edges")
     return FlowFile(
-        name=_name(entry)[:255],
+        name=_name(entry),
         description="",
         kind=kind_of(read_graph(text)),
         flow_data=text,
         id=_id(entry),
-        category=str(entry.get("category") or "")[:255],
+        category=one_line(str(entry.get("category") or ""))[:LONGEST],
         chatbot_config=_object_text(entry.get("chatbotConfig")),
         api_config=_object_text(entry.get("apiConfig")),
     )
@@ -296,13 +234,18 @@ def _entries(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _examples(things: Sequence[Mapping[str, Any]]) -> str:
-    names = [str(thing["name"]) for thing in things if thing.get("name")]
+    names = [_name(thing) for thing in things if thing.get("name")]
     more = ", …" if len(names) > NAMED else ""
     return f": {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("name") or "Untitled")
+    return one_line(str(entry.get("name") or ""))[:LONGEST] or "Untitled"
+
+
+def _value(entry: Mapping[str, Any]) -> str:
+    value = entry.get("value")
+    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
 
 
 def _id(entry: Mapping[str, Any]) -> UUID | None:
@@ -314,15 +257,16 @@ def _id(entry: Mapping[str, Any]) -> UUID | None:
 
 def _words(document: Mapping[str, Any], name: str) -> str:
     held = document.get(name)
-    return held[:500] if isinstance(held, str) else ""
+    return UNSTORABLE.sub("", held)[:500] if isinstance(held, str) else ""
 
 
 def _object_text(text: Any) -> str:
     """JSON text of an object, "" for anything else."""
     try:
-        return text if isinstance(text, str) and isinstance(orjson.loads(text), dict) else ""
+        value = orjson.loads(text) if isinstance(text, str) else None
     except orjson.JSONDecodeError:
         return ""
+    return text if isinstance(value, dict) and not is_too_deep(value) else ""
 
 
 def _read(path: Path) -> str:

@@ -65,6 +65,15 @@ def test_a_credential_that_has_to_be_connected_is_told_and_does_not_fail() -> No
     assert (out.split("  ")[-1].strip(), code) == ("needs credential: openAIApi", 0)
 
 
+@pytest.mark.parametrize("text", ['{"nodes":{},"edges":[]}', '{"nodes":[1],"edges":[]}', '{"nodes":null,"edges":null}'])
+def test_a_file_whose_graph_is_none_is_told_and_the_others_are_checked(tmp_path: Path, text: str) -> None:
+    out, code = check(write(tmp_path, "odd.json", text), FOLDER / "chat.json")
+
+    assert "odd.json   -         broken: odd.json: flowData: nodes" in out
+    assert "chat.json  CHATFLOW  runs" in out
+    assert code == 3
+
+
 def test_what_is_doubtful_is_told_and_does_not_fail(tmp_path: Path) -> None:
     name = "customFunctionJavascriptFunction"
     start = {"id": "startAgentflow_0", "name": "startAgentflow", "inputs": {"startInputType": "chatInput"}}

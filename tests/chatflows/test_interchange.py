@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatflows.interchange import FileInvalid, read_flow_file
-from chatflows.models import Chatflow, ChatflowVersion
+from chatflows.models import Chatflow, ChatflowVersion, Tool
 from tests.factories import graph_text, make_chatflow
 from workspaces.models import Workspace
 from workspaces.services import variable_values
@@ -71,6 +71,7 @@ def test_importing_again_changes_nothing_and_a_changed_file_makes_a_version(
         ('{"id":"1","name":"x","flowData":"{}"}', "this is a flow as the API answers it"),
         ('{"name":"t","schema":"[]","func":"return 1"}', "this is a tool, not a flow"),
         ('{"nodes":[]}', "expected an object with nodes and edges"),
+        ('{"nodes":[],"edges":[],"usecases":[],"x":' + "[" * 300 + "]" * 300 + "}", "nested deeper than 100 levels"),
         ("[]", "expected an object with nodes and edges"),
         ("{", "not valid JSON"),
     ],
@@ -127,6 +128,7 @@ def test_an_unknown_workspace_is_named(workspace: Workspace, tmp_path: Path) -> 
 
 class TestWorkspaceExport:
     ID = "6f1e2d3c-4b5a-4f6e-8d7c-9b8a7f6e5d4c"
+    OTHER_ID = "7f1e2d3c-4b5a-4f6e-8d7c-9b8a7f6e5d4c"
     CONFIG = '{"overrideConfig":{"status":true}}'
 
     def export(self, **more: Any) -> str:
@@ -189,6 +191,68 @@ class TestWorkspaceExport:
         own = Chatflow.objects.of(workspace.pk).get(name="Support")
         assert theirs.workspace_id == stranger.pk
         assert own.pk != theirs.pk
+
+    def test_flows_of_one_name_stay_apart_wherever_they_come(
+        self, workspace: Workspace, stranger: Workspace, tmp_path: Path
+    ) -> None:
+        other = {"id": self.OTHER_ID, "name": "Support", "flowData": graph_text(AGENT)}
+        path = write(tmp_path, "all.json", self.export(AgentFlow=[other]))
+
+        for owner in (stranger, workspace):
+            self.imported(owner, path)
+            again = self.imported(owner, path)
+
+            kinds = Chatflow.objects.of(owner.pk).filter(name="Support").values_list("kind", flat=True)
+            assert sorted(kinds) == ["AGENTFLOW", "CHATFLOW"]
+            assert again.count("unchanged") == 3
+        assert Chatflow.objects.get(pk=self.OTHER_ID).workspace_id == stranger.pk
+
+    def test_of_two_flows_that_cannot_be_told_apart_none_overwrites_the_other(
+        self, workspace: Workspace, tmp_path: Path
+    ) -> None:
+        twins = [{"name": "Agent", "flowData": graph_text(UNKNOWN)}, {"id": self.ID, "name": "X", "flowData": "{}"}]
+        twins[1]["flowData"] = graph_text(AGENT)
+
+        said = self.imported(workspace, write(tmp_path, "all.json", self.export(AgentFlow=twins)))
+
+        assert said.count("left out   flow 'Agent': the file holds another of this name") == 2
+        assert "left out   flow 'X': the file holds another of this id" in said
+        assert Chatflow.objects.get().name == "Support"
+
+    def test_names_hold_nothing_that_a_terminal_or_the_database_takes_amiss(
+        self, workspace: Workspace, tmp_path: Path
+    ) -> None:
+        odd = {"name": "a\x1b[31m\0b\n", "category": "c\0", "flowData": graph_text(AGENT)}
+        tool = {"name": "t\0\x07", "func": "return 1"}
+
+        said = self.imported(workspace, write(tmp_path, "all.json", self.export(AgentFlow=[odd], Tool=[tool])))
+
+        assert Chatflow.objects.of(workspace.pk).filter(name="a [31m b", category="c").exists()
+        assert Tool.objects.get().name == "t"
+        assert not set(said) & {"\x1b", "\0", "\x07"}
+
+    def test_a_variable_that_cannot_be_kept_is_told_and_the_rest_is_in(
+        self, workspace: Workspace, tmp_path: Path
+    ) -> None:
+        variables = [
+            {"name": "n" * 101, "value": "x"},
+            {"name": "nul", "value": "\0"},
+            {"name": "number", "value": 0},
+            {"name": "unset", "value": None},
+        ]
+        path = write(tmp_path, "all.json", self.export(Variable=variables))
+
+        with pytest.raises(CommandError, match="2 could not be imported"):
+            self.imported(workspace, path)
+
+        assert variable_values(workspace.pk) == {"number": "0", "unset": ""}
+        assert Chatflow.objects.count() == 2
+
+    def test_settings_that_cannot_be_read_are_told(self, workspace: Workspace, tmp_path: Path) -> None:
+        said = self.imported(workspace, write(tmp_path, "all.json", self.export()))
+
+        assert "left out   chatbotConfig of flow 'Support': expected JSON text of an object" in said
+        assert "apiConfig" not in said
 
     def test_a_flow_that_is_none_is_told_and_the_others_are_in(self, workspace: Workspace, tmp_path: Path) -> None:
         bad = [{"name": "Bad", "flowData": "{"}, {"name": "Worse"}]

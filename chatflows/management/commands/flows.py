@@ -16,17 +16,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from chatflows.file_checks import Checked, check_file
+from chatflows.importing import Imported, import_flow, import_tool
 from chatflows.inspection import problem_entry
-from chatflows.interchange import (
-    FlowFile,
-    Imported,
-    ToolFile,
-    WorkspaceFile,
-    import_flow,
-    import_tool,
-    read_file,
-    read_flow_file,
-)
+from chatflows.interchange import FlowFile, ToolFile, WorkspaceFile, read_file, read_flow_file
 from chatflows.stub_model import stub_model
 from chatflows.trial import try_flow, with_models_at
 from engine.errors import EngineError
@@ -129,17 +121,24 @@ class Command(BaseCommand):
             raise CommandError(f"{failed} could not be imported")
 
     def _import_workspace(self, workspace: Workspace, found: WorkspaceFile) -> int:
-        """How many of its flows and tools could not be imported."""
+        """How many of its flows, tools and variables could not be imported."""
         imported = [(tool, self._import_one(workspace, tool)) for tool in found.tools]
         failed = sum(one is None for _, one in imported)
         failed += sum(self._import_one(workspace, flow) is None for flow in found.flows)
-        for name, value in found.variables.items():
-            set_variable(workspace=workspace, name=name, value=value)
-            self.stdout.write(f"variable   {name}")
+        failed += sum(not self._set_variable(workspace, name, value) for name, value in found.variables.items())
         renamed = [_other_id(tool, one.id, found.flows) for tool, one in imported if one and tool.id != one.id]
         for words in (*filter(None, renamed), *found.left_out):
             self.stdout.write(f"left out   {words}")
         return failed
+
+    def _set_variable(self, workspace: Workspace, name: str, value: str) -> bool:
+        try:
+            set_variable(workspace=workspace, name=name, value=value)
+        except AppError as exc:
+            self.stderr.write(f"failed     variable {name!r}: {exc.message}")
+            return False
+        self.stdout.write(f"variable   {name}")
+        return True
 
     def _import_one(self, workspace: Workspace, found: FlowFile | ToolFile) -> Imported | None:
         try:
