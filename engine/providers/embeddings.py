@@ -65,7 +65,7 @@ class HttpEmbedder:
 
         async def one(batch: Sequence[str]) -> list[Vector]:
             async with gate:
-                return await self._patiently(batch)
+                return await self._retrying.answer(lambda: self._ask(batch))
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -73,16 +73,6 @@ class HttpEmbedder:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
         return [vector for task in tasks for vector in task.result()]
-
-    async def _patiently(self, batch: Sequence[str]) -> list[Vector]:
-        failures = 0
-        while True:
-            try:
-                return await self._ask(batch)
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
 
     async def _ask(self, batch: Sequence[str]) -> list[Vector]:
         at = self.endpoint

@@ -70,36 +70,21 @@ class LangChainChatModel:
     ) -> Completion:
         """See `ChatModel.complete`. A schema goes without tools: vendors are held to it by a tool of its own."""
         sent = self._sent(messages)
-        failures = 0
-        while True:
-            try:
-                with explained(self._host, self._secrets):
-                    if schema is not None:
-                        return await self._ask_shaped(sent, schema)
-                    return _completion(await self._with_tools(tools).ainvoke(sent, stop=list(stop) or None))
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
 
-    async def stream(
+        async def ask() -> Completion:
+            with explained(self._host, self._secrets):
+                if schema is not None:
+                    return await self._ask_shaped(sent, schema)
+                return _completion(await self._with_tools(tools).ainvoke(sent, stop=list(stop) or None))
+
+        return await self._retrying.answer(ask)
+
+    def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()
     ) -> AsyncIterator[ModelChunk]:
         """See `ChatModel.stream`."""
         sent = self._sent(messages)
-        failures = 0
-        while True:
-            has_begun = False
-            try:
-                async for chunk in self._listen(sent, tools, stop):
-                    has_begun = True
-                    yield chunk
-                return
-            except ProviderError as exc:
-                failures += 1
-                # After the first piece a retry would say it twice.
-                if has_begun or not await self._retrying.may_retry(exc, failures):
-                    raise
+        return self._retrying.pieces(lambda: self._listen(sent, tools, stop))
 
     async def _listen(
         self, sent: list[BaseMessage], tools: Sequence[ToolSpec], stop: Sequence[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from engine.errors import ProviderError
@@ -32,19 +33,13 @@ class LangChainEmbedder:
         """See `Embedder.embed`."""
         vectors: list[Vector] = []
         for start in range(0, len(texts), AT_ONCE):
-            vectors += await self._patiently(list(texts[start : start + AT_ONCE]))
+            batch = list(texts[start : start + AT_ONCE])
+            vectors += await self._retrying.answer(partial(self._ask, batch))
         return vectors
 
-    async def _patiently(self, batch: list[str]) -> list[Vector]:
-        failures = 0
-        while True:
-            try:
-                with explained(self._host, self._secrets):
-                    return self._read(await self._model.aembed_documents(batch), len(batch))
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
+    async def _ask(self, batch: list[str]) -> list[Vector]:
+        with explained(self._host, self._secrets):
+            return self._read(await self._model.aembed_documents(batch), len(batch))
 
     def _read(self, found: Any, count: int) -> list[Vector]:
         try:

@@ -44,33 +44,14 @@ class OpenAIChatModel:
     ) -> Completion:
         """See `ChatModel.complete`."""
         body = request_body(self.endpoint, messages, tools=tools, schema=schema, stop=stop, stream=False)
-        failures = 0
-        while True:
-            try:
-                return await self._ask(body)
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
+        return await self._retrying.answer(lambda: self._ask(body))
 
-    async def stream(
+    def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()
     ) -> AsyncIterator[ModelChunk]:
         """See `ChatModel.stream`."""
         body = request_body(self.endpoint, messages, tools=tools, schema=None, stop=stop, stream=True)
-        failures = 0
-        while True:
-            has_begun = False
-            try:
-                async for chunk in self._listen(body):
-                    has_begun = True
-                    yield chunk
-                return
-            except ProviderError as exc:
-                failures += 1
-                # After the first piece a retry would say it twice.
-                if has_begun or not await self._retrying.may_retry(exc, failures):
-                    raise
+        return self._retrying.pieces(lambda: self._listen(body))
 
     async def _ask(self, body: bytes) -> Completion:
         at = self.endpoint

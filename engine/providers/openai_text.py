@@ -39,14 +39,7 @@ class OpenAITextModel:
         """See `ChatModel.complete`. Raises NodeInputError for tools or a shape: such a model keeps to neither."""
         refuse_what_texts_cannot(self.model_name, tools, schema)
         body = {**self.endpoint.params, "prompt": as_prompt(messages), **({"stop": list(stop)} if stop else {})}
-        failures = 0
-        while True:
-            try:
-                return await self._ask(body)
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
+        return await self._retrying.answer(lambda: self._ask(body))
 
     async def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()

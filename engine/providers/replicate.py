@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -14,12 +16,13 @@ from engine.errors import ProviderError
 from engine.http import HttpClient
 from engine.providers.base import Completion, Message, ModelChunk, TextDelta, ToolSpec, Usage
 from engine.providers.openai_text import as_prompt, refuse_what_texts_cannot
-from engine.providers.refusals import refusal
+from engine.providers.refusals import MAX_MESSAGE, refusal, scrub
 from engine.providers.retrying import Retrying
 
 API = "https://api.replicate.com/v1"
 PAUSE_S = 1.0
 LONGEST_S = 300.0
+CANCEL_S = 2.0  # a stopped run waits no longer to end what it started
 GOING_ON = frozenset({"starting", "processing"})
 
 
@@ -56,15 +59,10 @@ class ReplicateModel:
         """See `ChatModel.complete`. Raises NodeInputError for tools or a shape: it keeps to neither."""
         refuse_what_texts_cannot(self.model_name, tools, schema)
         stops = {"stop_sequences": ",".join(stop)} if stop else {}
-        run = await self._start({**self._program.given, **stops, "prompt": as_prompt(messages)})
-        deadline = self._clock.monotonic() + LONGEST_S
-        while run.get("status") in GOING_ON:
-            if self._clock.monotonic() > deadline:
-                raise ProviderError(f"{self.model_name} did not answer within {LONGEST_S:g} seconds.", retryable=True)
-            await self._clock.sleep(PAUSE_S)
-            run = await self._call("GET", f"/predictions/{run['id']}")
+        run = await self._done({**self._program.given, **stops, "prompt": as_prompt(messages)})
         if run.get("status") != "succeeded":
-            raise ProviderError(f"{self.model_name} failed: {run.get('error') or run.get('status')}", retryable=False)
+            reason = scrub(str(run.get("error") or run.get("status")), (self._program.key,))
+            raise ProviderError(f"{self.model_name} failed: {reason[:MAX_MESSAGE]}", retryable=False)
         output, counted = run.get("output"), run.get("metrics") or {}
         text = "".join(map(str, output)) if isinstance(output, list) else str(output or "")
         return Completion(text, usage=Usage(counted.get("input_token_count", 0), counted.get("output_token_count", 0)))
@@ -77,26 +75,37 @@ class ReplicateModel:
         yield TextDelta(completion.text)
         yield completion
 
-    async def _start(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _done(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Start it and wait until it has ended. Who waits no longer ends it: it would go on, and be paid for."""
         name, _, version = self.model_name.partition(":")
         path, body = (
             ("/predictions", {"version": version, "input": given})
             if version
             else (f"/models/{name}/predictions", {"input": given})
         )
-        failures = 0
-        while True:
-            try:
-                return await self._call("POST", path, body)
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
+        run = await self._retrying.answer(lambda: self._call("POST", path, body))
+        place = f"/predictions/{run['id']}"
+        try:
+            deadline_s = self._clock.monotonic() + LONGEST_S
+            while run.get("status") in GOING_ON:
+                if self._clock.monotonic() > deadline_s:
+                    raise ProviderError(
+                        f"{self.model_name} did not answer within {LONGEST_S:g} seconds.", retryable=True
+                    )
+                await self._clock.sleep(PAUSE_S)
+                run = await self._retrying.answer(lambda: self._call("GET", place))
+        except (ProviderError, asyncio.CancelledError):
+            with suppress(ProviderError):
+                await self._call("POST", f"{place}/cancel", timeout_s=CANCEL_S)
+            raise
+        return run
 
-    async def _call(self, method: str, path: str, body: Any = None) -> Mapping[str, Any]:
+    async def _call(self, method: str, path: str, body: Any = None, *, timeout_s: float = 90.0) -> Mapping[str, Any]:
         program = self._program
         headers = {"Authorization": f"Bearer {program.key}", "Prefer": "wait"}
-        answer = await self._http.request(method, f"{program.api}{path}", headers=headers, json=body, timeout_s=90.0)
+        answer = await self._http.request(
+            method, f"{program.api}{path}", headers=headers, json=body, timeout_s=timeout_s
+        )
         host = URL(program.api).host or program.api
         if answer.status >= 300:
             raise refusal(host, answer.status, answer.body, headers=answer.headers, secrets=(program.key,))

@@ -40,14 +40,7 @@ class RestDatabase:
 
         Raises ProviderError when the server refuses or says nothing.
         """
-        failures = 0
-        while True:
-            try:
-                return await self._call(method, path, json, body, missing)
-            except ProviderError as exc:
-                failures += 1
-                if not await self._retrying.may_retry(exc, failures):
-                    raise
+        return await self._retrying.answer(lambda: self._call(method, path, json, body, missing))
 
     async def _call(self, method: str, path: str, json: Any, body: str, missing: bool) -> Any:
         headers = {**self._headers, "Content-Type": "application/x-ndjson"} if body else self._headers

@@ -1,5 +1,6 @@
 """Models that continue a text: OpenAI's older ones, and those at Replicate."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -99,6 +100,7 @@ async def test_a_version_at_replicate_is_started_by_its_number(nodes: NodeWorld)
     ("status", "body", "told"),
     [
         (201, {"id": "p1", "status": "failed", "error": "out of memory"}, "failed: out of memory"),
+        (201, {"id": "p1", "status": "failed", "error": "no r8-key-of-theirs"}, r"failed: no \[key\]"),
         (201, {"detail": "?"}, "sent no prediction"),
         (422, {"detail": "version is wrong"}, "answered 422: version is wrong"),
     ],
@@ -107,6 +109,45 @@ async def test_what_replicate_fails_with_is_told(nodes: NodeWorld, status: int, 
     async with web_server(*[(status, json.dumps(body))] * 3) as server:
         with pytest.raises(ProviderError, match=told):
             await (await replicate(nodes, server.url)).complete([Message("user", "hi")])
+
+
+async def test_a_passing_failure_while_replicate_is_waited_for_is_tried_again(nodes: NodeWorld) -> None:
+    going, done = {"id": "p1", "status": "processing"}, {"id": "p1", "status": "succeeded", "output": "Blue."}
+    async with web_server((201, json.dumps(going)), (503, "busy"), (200, json.dumps(done))) as server:
+        answer = await (await replicate(nodes, server.url)).complete([Message("user", "Sky?")])
+
+    assert answer.text == "Blue."
+    assert [asked.path for asked in server.received] == ["/models/meta/llama/predictions", *["/predictions/p1"] * 2]
+
+
+async def test_what_replicate_takes_too_long_for_is_ended_there(nodes: NodeWorld) -> None:
+    going = json.dumps({"id": "p1", "status": "processing"})
+    async with web_server(*[(200, going)] * 400) as server:
+        with pytest.raises(ProviderError, match="did not answer within 300 seconds"):
+            await (await replicate(nodes, server.url)).complete([Message("user", "Sky?")])
+
+    assert (server.received[-1].method, server.received[-1].path) == ("POST", "/predictions/p1/cancel")
+
+
+async def test_a_stopped_run_ends_what_it_started_at_replicate(
+    nodes: NodeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_waiting = asyncio.Event()
+
+    async def waits(seconds: float) -> None:
+        is_waiting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(nodes.clock, "sleep", waits)
+    going, ended = {"id": "p1", "status": "processing"}, {"id": "p1", "status": "canceled"}
+    async with web_server((201, json.dumps(going)), (200, json.dumps(ended))) as server:
+        task = asyncio.create_task((await replicate(nodes, server.url)).complete([Message("user", "Sky?")]))
+        await is_waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert server.received[-1].path == "/predictions/p1/cancel"
 
 
 @pytest.mark.parametrize("model", ["", "llama"])
