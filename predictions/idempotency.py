@@ -7,6 +7,7 @@ run. Keys live for 24 hours, apart for each workspace, flow and API key.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -21,7 +22,7 @@ REPLAYED = "Idempotency-Replayed"
 LONGEST = 255
 
 FIND = """
-SELECT execution_id, attempt, fingerprint FROM predictions_idempotencykey
+SELECT execution_id, attempt, answer, fingerprint FROM predictions_idempotencykey
 WHERE scope = %b AND key = %b AND created_at > now() - interval '24 hours'
 """
 
@@ -44,10 +45,14 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """What the first request with this key did: the run that it started or resumed, and the attempts before that."""
+    """What the first request with this key did: the run that it started or resumed, and the attempts before that.
+
+    `resumed`: all runs, of a request that resumed several.
+    """
 
     execution_id: UUID
     attempt: int
+    resumed: Sequence[str] = ()
 
 
 def read_once(request: HttpRequest, *scope: object) -> Once | None:
@@ -72,7 +77,7 @@ async def find_first(pool: Pool, once: Once) -> First | None:
         row = await (await connection.execute(FIND, [once.scope, once.key])).fetchone()
     if row is None:
         return None
-    execution_id, attempt, fingerprint = row
+    execution_id, attempt, answer, fingerprint = row
     if fingerprint != once.fingerprint:
         raise KeyReused(f"{HEADER} '{once.key[:64]}' came before with another request: send a new key with this one")
-    return First(execution_id, attempt)
+    return First(execution_id, attempt, answer or ())

@@ -169,6 +169,7 @@ class IdempotencyKey(models.Model):
     fingerprint = models.CharField(max_length=64)
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE)
     attempt = models.SmallIntegerField()  # those before the request
+    answer = models.JSONField(null=True)  # of a request that resumed several runs: their ids
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -324,6 +324,7 @@ REPORT_EVENT: Schema = {
     "summary": "Report an event to the runs that wait for it.",
     "description": "Every run of the workspace whose flow waits for an event of this name goes on; the body is what "
     "its node puts out. An event that no run waits for is not kept.",
+    "parameters": [ONCE],
     "requestBody": {"content": {"application/json": {"schema": {}, "example": {"amount": 42}}}},
     "responses": {
         "200": {
@@ -341,5 +342,6 @@ REPORT_EVENT: Schema = {
             ),
         },
         "404": {"description": "No run waits for it.", **ERROR_RESPONSE},
+        "422": {"description": "The key came before with another report.", **ERROR_RESPONSE},
     },
 }

@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 
 from chatflows.records import FlowRecord
 from forjinn.core.errors import Conflict, Unavailable
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.dispatch import BrokerAway, dispatch
-from predictions.idempotency import Once
+from predictions.idempotency import Once, find_first
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.requests import HumanAnswer, RequestInvalid
 from predictions.web import WebProcess
@@ -59,7 +60,11 @@ FOR_WHAT = {
 WAIT_ON = """
 WITH waiting AS (
     UPDATE predictions_execution SET state = 'WAITING', finished_at = now()
-    WHERE id = %b AND state = 'QUEUED' AND attempt = %b RETURNING id, attempt
+    WHERE id = %b AND state = 'QUEUED' AND attempt = %b RETURNING id, workspace_id, attempt
+), held AS ( -- a run that failed has left what it waited for
+    INSERT INTO predictions_wait (execution_id, workspace_id, kind, event, due_at, goes_on)
+    SELECT id, workspace_id, 'human', '', now() + make_interval(hours => %b), false FROM waiting
+    ON CONFLICT (execution_id) DO NOTHING
 )
 DELETE FROM predictions_idempotencykey known USING waiting
 WHERE known.execution_id = waiting.id AND known.attempt = waiting.attempt
@@ -68,16 +73,26 @@ WHERE known.execution_id = waiting.id AND known.attempt = waiting.attempt
 
 # Everybody who waits for the event goes on with what was reported; nobody waits for those who watched.
 NOTIFY = """
-UPDATE predictions_execution
-SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, reply_to = '', worker = NULL,
-    dispatches = 1, dispatched_at = now(), stop_requested = false, output = NULL, error = '', error_code = '',
-    finished_at = NULL
-WHERE id IN (
-    SELECT run.id FROM predictions_wait wait JOIN predictions_execution run ON run.id = wait.execution_id
-    WHERE wait.workspace_id = %b AND wait.kind = 'event' AND wait.event = %b AND run.state = 'WAITING'
-    ORDER BY run.id FOR UPDATE OF run
+WITH resumed AS (
+    UPDATE predictions_execution
+    SET state = 'QUEUED', attempts_before = attempt, request = request || %b::jsonb, reply_to = '', worker = NULL,
+        dispatches = 1, dispatched_at = now(), stop_requested = false, pause_requested = false, output = NULL,
+        error = '', error_code = '', finished_at = NULL
+    WHERE id IN (
+        SELECT run.id FROM predictions_wait wait JOIN predictions_execution run ON run.id = wait.execution_id
+        WHERE wait.workspace_id = %b AND wait.kind = 'event' AND wait.event = %b AND run.state = 'WAITING'
+        ORDER BY run.id FOR UPDATE OF run
+    )
+    RETURNING id
+), noted AS (
+    INSERT INTO predictions_idempotencykey (scope, key, fingerprint, execution_id, attempt, answer)
+    SELECT once->>'scope', once->>'key', once->>'fingerprint', (SELECT id FROM resumed LIMIT 1), 0,
+        (SELECT jsonb_agg(id ORDER BY id) FROM resumed)
+    FROM (SELECT %b::jsonb AS once) AS request WHERE once->>'key' IS NOT NULL AND EXISTS (SELECT FROM resumed)
+    ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id = excluded.execution_id,
+        attempt = excluded.attempt, answer = excluded.answer, created_at = now()
 )
-RETURNING id
+SELECT id FROM resumed ORDER BY id
 """
 
 
@@ -141,18 +156,24 @@ async def find_waiting_run(pool: Pool, *, execution_id: UUID, answer: HumanAnswe
     return run
 
 
-async def report_event(process: WebProcess, *, workspace_id: UUID, event: str, data: Any) -> list[UUID]:
-    """Let every run of the workspace go on that waits for this event; returns them. Raises Unavailable.
+async def report_event(
+    process: WebProcess, *, workspace_id: UUID, event: str, data: Any, once: Once | None = None
+) -> list[UUID]:
+    """Let every run of the workspace go on that waits for this event; returns them. Raises Unavailable, KeyReused.
 
     `data` is JSON and becomes the output of the nodes that wait. What is reported before anybody waits is not kept.
     """
     said = orjson.dumps({"humanInput": {"type": "event", "data": data}}).decode()
     try:
+        if once and (first := await find_first(process.pool, once)):
+            return [UUID(one) for one in first.resumed]
         async with borrowed(process.pool) as connection:
-            rows = await (await connection.execute(NOTIFY, [said, workspace_id, event])).fetchall()
+            values = [said, workspace_id, event, orjson.dumps(once).decode()]
+            ids = [row[0] for row in await (await connection.execute(NOTIFY, values)).fetchall()]
+        if not ids and once and (first := await find_first(process.pool, once)):
+            return [UUID(one) for one in first.resumed]  # the same report was a moment faster
     except DatabaseAway as exc:
         raise Unavailable("Events are not taken for the moment: the database cannot be reached") from exc
-    ids = [row[0] for row in rows]
     if ids:
         with contextlib.suppress(BrokerAway):  # they go on, if later: what nobody took is dispatched again
             await dispatch(process.redis, ids)
@@ -186,7 +207,7 @@ async def resume_prediction(
         await dispatch(process.redis, [run.id])
     except BrokerAway as exc:
         async with borrowed(process.pool) as connection:
-            await connection.execute(WAIT_ON, [run.id, run.attempt])
+            await connection.execute(WAIT_ON, [run.id, run.attempt, settings.PREDICTION_WAIT_EXPIRY_H])
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached") from exc
     except DatabaseAway as exc:
         raise Unavailable("Predictions are unavailable for the moment: the database cannot be reached") from exc

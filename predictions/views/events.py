@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import orjson
 from django.http import HttpRequest, HttpResponseBase
 
@@ -9,6 +11,7 @@ from forjinn.core.errors import NotFound
 from forjinn.core.openapi import documented
 from predictions import openapi
 from predictions.admission import needed_key
+from predictions.idempotency import read_once
 from predictions.requests import RequestInvalid, check_json
 from predictions.resumes import report_event
 from predictions.views.predictions import api_view, json_response, read_caller
@@ -25,11 +28,10 @@ async def report(request: HttpRequest, event: str) -> HttpResponseBase:
     except orjson.JSONDecodeError as exc:
         raise RequestInvalid(f"The body is not valid JSON: {exc}") from exc
     check_json("The body", data)
-    resumed = (
-        []
-        if "\0" in event
-        else await report_event(web_process(), workspace_id=key.workspace_id, event=event, data=data)
-    )
+    once = read_once(request, "event", key.workspace_id)
+    resumed: list[UUID] = []
+    if "\0" not in event:
+        resumed = await report_event(web_process(), workspace_id=key.workspace_id, event=event, data=data, once=once)
     if not resumed:
         raise NotFound(f"No run waits for the event {event[:255]}: what nobody waits for is not kept")
     return json_response({"event": event, "executionIds": [str(execution_id) for execution_id in resumed]})

@@ -171,3 +171,18 @@ def test_a_decision_is_no_event(holder: Caller, new_flow: NewFlow) -> None:
 
     assert refused.status_code == 409
     assert f"waits for the event '{event}', not for a decision" in refused.json()["message"]
+
+
+def test_a_report_that_is_sent_again_with_its_key_gets_the_first_answer(holder: Caller, new_flow: NewFlow) -> None:
+    event = f"payment-{uuid4().hex}"
+    flow_id = awaiting(new_flow, event)
+    for chat in ("a", "b"):
+        holder.answer(flow_id, "Order", chatId=chat)
+    key = {"Idempotency-Key": "a"}
+
+    first, second = (holder.http.post(f"/events/{event}", json=1, headers=key) for _ in range(2))
+    other = holder.http.post(f"/events/{event}", json=2, headers=key)
+
+    assert len(first.json()["executionIds"]) == 2
+    assert second.json() == first.json()
+    assert other.status_code == 422
