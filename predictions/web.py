@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Sequence
@@ -102,6 +103,8 @@ async def startup() -> None:
         stack.callback(listener.cancel)
         _process = WebProcess(pool=pool, redis=redis, hub=hub, http=http)
         _services = stack.pop_all()
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked through again
     _announce_shutdown(_process)
     logger.info("web ready", extra={"channel": hub.channel, "pool": settings.DATABASE_POOL_SIZE})
 

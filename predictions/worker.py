@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import threading
 import time
@@ -112,6 +113,9 @@ class HostProcess:
                 stack.push_async_callback(queue.aclose)
                 self._intake = Intake(queue, room=self._room, begin=self._begin)
             self._services = stack.pop_all()
+        # What is there now stays: to look through it at each collection made a node of a long run a third dearer.
+        gc.collect()
+        gc.freeze()
         logger.info("worker ready", extra={"worker": worker_id, "concurrency": settings.PREDICTION_CONCURRENCY})
 
     async def _close(self) -> None:
