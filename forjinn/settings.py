@@ -155,6 +155,7 @@ CORS_ALLOW_HEADERS = [
     "if-none-match",
     "last-event-id",
     "prefer",
+    "x-api-key",
     "x-request-from",
 ]
 
@@ -188,6 +189,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "forjinn.core.openapi.merge_plain_views",
+        "predictions.doors.stepflow.openapi.add_schemes",
         "forjinn.core.openapi.complete_operations",
     ],
 }

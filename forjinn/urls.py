@@ -13,6 +13,7 @@ PUBLIC: dict[str, Any] = {"authentication_classes": [], "permission_classes": []
 urlpatterns = [
     path("api/v1/", include("chatflows.urls")),
     path("api/v1/", include("predictions.urls")),
+    path("api/stepflow/", include("predictions.doors.stepflow.urls")),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(**PUBLIC), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", **PUBLIC)),
     path("api/docs/redoc", SpectacularRedocView.as_view(url_name="schema", **PUBLIC)),

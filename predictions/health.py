@@ -41,6 +41,12 @@ async def ready(request: HttpRequest) -> HttpResponse:
     return _json({"status": "ok" if is_ready else "unavailable", **states}, 200 if is_ready else 503)
 
 
+async def is_storage_up() -> bool:
+    """Whether runs can be written down and workers told of them."""
+    states = await asyncio.gather(_state(_database), _state(_broker))
+    return all(state == "ok" for state in states)
+
+
 async def _state(check: Callable[[], Awaitable[str]]) -> str:
     try:
         async with asyncio.timeout(CHECK_S):

@@ -20,6 +20,8 @@ OPEN = {
     "/health",
     "/ready",
     "/api/v1/schema/workflow",
+    "/api/stepflow/health",
+    "/api/stepflow/openapi.yaml",
 }
 OWN_DOORS = ("/admin/", "/static/")
 # Pictures of what every server of this kind has; what has no picture is not found.

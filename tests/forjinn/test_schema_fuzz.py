@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable, MutableMapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 import schemathesis
@@ -57,7 +58,15 @@ def describe(document: dict[str, Any]) -> dict[str, Operation]:
 # The library has no types.
 DOCUMENT = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
 OPERATIONS = describe(copy.deepcopy(DOCUMENT))
-POINTED = ("{chatflow_id}", "{execution_id}", "{raw_key}", "{store_id}", "{tool_id}")  # what `Things` has
+POINTED = (
+    "{chatflow_id}",
+    "{execution_id}",
+    "{raw_key}",
+    "{store_id}",
+    "{tool_id}",
+    "{run_id}",
+    "{workflow_id}",
+)  # what `Things` has
 
 
 def can_be_malformed(operation: Operation) -> bool:
@@ -65,7 +74,8 @@ def can_be_malformed(operation: Operation) -> bool:
     definition = operation.definition.raw
     parameters = [parameter for parameter in definition.get("parameters", ()) if "format" in parameter["schema"]]
     others = [parameter for parameter in definition.get("parameters", ()) if parameter["in"] != "path"]
-    return bool(parameters or others or "requestBody" in definition)
+    bodies = definition.get("requestBody", {}).get("content", {}).values()
+    return bool(parameters or others or any(body["schema"] for body in bodies))
 
 
 WELL_FORMED = [(label, GenerationMode.POSITIVE) for label in OPERATIONS]
@@ -102,6 +112,8 @@ class Things:
         present: dict[str, Callable[[], str]] = {
             "chatflow_id": self._new_flow if changes else lambda: self._flow_id,
             "execution_id": lambda: self._execution_id,
+            "run_id": lambda: f"run_{UUID(self._execution_id).hex}",
+            "workflow_id": lambda: self._flow_id,
             "store_id": self._new_store,
             "tool_id": self._new_tool,
             "raw_key": lambda: self._platform.api_key,

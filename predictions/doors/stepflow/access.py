@@ -1,0 +1,80 @@
+"""Who may do what here: keys of a workspace everything in it, a run's token may look at that run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.core.signing import BadSignature, Signer
+from django.http import HttpRequest
+
+from apikeys.records import afind_key
+from forjinn.core.errors import Unauthenticated
+from predictions.admission import Caller
+
+PREFIX = "pat_"
+LIFETIME = timedelta(hours=24)  # of a token, from the beginning of its run
+KEY_MISSING = "API key missing: send X-API-Key: <key> or Authorization: Bearer <key>"
+
+
+async def read_caller(request: HttpRequest) -> Caller:
+    """Who calls, with a key that is good. Raises Unauthenticated."""
+    raw = _sent_key(request)
+    if raw is None:
+        raise Unauthenticated(KEY_MISSING)
+    key = await afind_key(raw)
+    if key is None:
+        raise Unauthenticated("Invalid API key")
+    return Caller(
+        key=key,
+        sent_key=True,
+        origin=request.headers.get("Origin", ""),
+        address=request.META.get("REMOTE_ADDR", ""),
+    )
+
+
+async def reading_workspace(request: HttpRequest, run_id: UUID | None) -> UUID | None:
+    """The workspace whose runs the caller may look at; None: this run, by its token, and no other.
+
+    Raises Unauthenticated.
+    """
+    token = request.GET.get("token")
+    if token is None or _sent_key(request) is not None:
+        key = (await read_caller(request)).key
+        return key.workspace_id if key else None
+    if run_id is None or not _shows(token, run_id):
+        raise Unauthenticated("Invalid token: it shows one run, for 24 hours after that was triggered")
+    return None
+
+
+def token_of(run_id: UUID) -> str:
+    """Shows this run for LIFETIME. Nothing of it is stored, and it is the same however often it is asked for."""
+    return PREFIX + _signer().signature(run_id.hex)
+
+
+def _shows(token: str, run_id: UUID) -> bool:
+    if not token.startswith(PREFIX) or datetime.now(UTC) > _began(run_id) + LIFETIME:
+        return False
+    try:
+        return _signer().unsign(f"{run_id.hex}:{token.removeprefix(PREFIX)}") == run_id.hex
+    except BadSignature:
+        return False
+
+
+def _began(run_id: UUID) -> datetime:
+    # The first 48 bits of a UUIDv7 are milliseconds since the epoch.
+    return datetime.fromtimestamp((run_id.int >> 80) / 1000, UTC)
+
+
+def _signer() -> Signer:
+    return Signer(salt="stepflow run")
+
+
+def _sent_key(request: HttpRequest) -> str | None:
+    """The key as it was sent, None if none was. What is sent decides alone: a second one does not rescue a bad one."""
+    if (raw := request.headers.get("X-API-Key")) is not None:
+        return raw.strip()
+    if (header := request.headers.get("Authorization")) is not None:
+        scheme, _, token = header.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+    return None
