@@ -7,4 +7,6 @@ class ForjinnConfig(AppConfig):
     name = "forjinn"
 
     def ready(self) -> None:
-        from forjinn import checks  # noqa: F401  # registers them
+        from forjinn import checks  # registers them
+
+        checks.refuse_unsafe_start()

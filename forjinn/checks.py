@@ -1,4 +1,7 @@
-"""System checks: each names what is misconfigured, and the fix. Every command runs them before it starts."""
+"""System checks: each names what is misconfigured, and the fix. Every command runs them before it starts.
+
+Servers are no commands: in production they, too, refuse to start where the secrets or the host names are not safe.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,19 @@ from typing import Any
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 from engine.egress import read_allowance
+from forjinn.env import EnvError
 
 WEAK = 32  # characters; what our own first start generates is longer
+FEW = 8  # different characters; 32 random hexadecimal digits have more
+
+
+def refuse_unsafe_start() -> None:
+    """Raises EnvError in production with all that makes a start unsafe; whatever starts calls it."""
+    if settings.PRODUCTION and (problems := [*check_secrets(), *check_hosts()]):
+        raise EnvError(" ".join(f"{problem.msg} {problem.hint}" for problem in problems))
 
 
 @register
@@ -42,15 +54,15 @@ def check_secrets(**_: Any) -> list[CheckMessage]:
     problems: list[CheckMessage] = [
         Error(f"{name} is {problem}.", hint=f"Set {name} (or {name}_FILE): `{make}`.", id=f"forjinn.{check_id}")
         for name, value, make, check_id in (
-            ("SECRET_KEY", settings.SECRET_KEY, "openssl rand -base64 48", "E003"),
+            ("SECRET_KEY", _secret_key(), "openssl rand -base64 48", "E003"),
             ("API_KEY_PEPPER", settings.API_KEY_PEPPER, "openssl rand -base64 48", "E004"),
         )
         if (problem := _weakness(value))
     ]
-    if not settings.ENCRYPTION_KEYS or not all(map(_is_fernet_key, settings.ENCRYPTION_KEYS)):
+    if not settings.ENCRYPTION_KEYS or not all(map(_is_good_key, settings.ENCRYPTION_KEYS)):
         problems.append(
             Error(
-                "ENCRYPTION_KEYS must hold at least one key, and 32 bytes in URL-safe base64 each, comma-separated.",
+                "ENCRYPTION_KEYS must hold keys of 32 random bytes in URL-safe base64, at least one, comma-separated.",
                 hint="Make one: `openssl rand -base64 32 | tr '+/' '-_'`. The first seals; keep old ones behind it.",
                 id="forjinn.E005",
             )
@@ -108,7 +120,16 @@ def check_proxy(**_: Any) -> list[CheckMessage]:
 def _weakness(value: str) -> str:
     if not value:
         return "not set"
-    return "too short" if len(value) < WEAK else ""
+    if len(value) < WEAK:
+        return "too short"
+    return "easily guessed" if len(set(value)) < FEW or value.startswith("django-insecure-") else ""
+
+
+def _secret_key() -> str:
+    try:
+        return settings.SECRET_KEY
+    except ImproperlyConfigured:  # Django's own words for an empty one, without the way out
+        return ""
 
 
 def _is_allowance(entry: str) -> bool:
@@ -119,9 +140,9 @@ def _is_allowance(entry: str) -> bool:
     return True
 
 
-def _is_fernet_key(key: str) -> bool:
+def _is_good_key(key: str) -> bool:
     try:
         Fernet(key)
     except ValueError:
         return False
-    return True
+    return not _weakness(key)
