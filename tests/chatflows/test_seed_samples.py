@@ -57,6 +57,7 @@ TYPES = ["CHATFLOW", "MULTIAGENT", "ASSISTANT", "AGENTFLOW", "AUTOADK", "AUTOGEN
 FIELDS = {
     "id": str, "name": str, "displayName": str, "description": str, "flowData": str, "type": str, "category": str,
     "deployed": bool, "isPublic": bool, "apikeyid": str, "workspaceId": str, "createdDate": str, "updatedDate": str,
+    "slug": str, "objectId": str,  # our own, beside what is documented
 }  # fmt: skip
 ALWAYS = {"id", "name", "type", "deployed", "isPublic", "workspaceId", "createdDate", "updatedDate"}
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
