@@ -31,6 +31,7 @@ Pair = tuple[str, Event | Mapping[str, Any]]  # the name of an event, and the ev
 
 GATHER_S = 0.015  # how long tokens may wait for company; the first one of a run, and the last, never do
 MAX_ENTRIES = 10_000  # entries kept of one run
+PAGE = 500  # entries read with one command, for which all others wait
 OPEN_RETENTION_S = 6 * 3600  # a stream whose run never settles goes away after this
 RECORD = b"\x1e"  # between entries on a channel: JSON never contains it raw
 FIELD = b"e"  # of an entry: its events
@@ -163,8 +164,12 @@ class EventPublisher:
 
     async def written(self, run: ClaimedRun) -> list[tuple[EntryId, Sequence[Any]]]:
         """The entries of the run's log since its last pause; none if Redis is away."""
+        rows: list[Any] = []
+        begin = f"{run.attempts_before + 1}-0"
         try:
-            rows = await self._redis.xrange(stream_key(run.id), min=f"{run.attempts_before + 1}-0")
+            while page := await self._redis.xrange(stream_key(run.id), min=begin, count=PAGE):
+                rows += page
+                begin = f"({page[-1][0].decode()}"
         except (RedisError, OSError):
             logger.warning("log of a restarted run not read", extra={"execution_id": run.id})
             return []

@@ -98,3 +98,17 @@ def test_an_odd_value_reaches_its_caller(holder: Caller, new_flow: NewFlow, code
     assert answer.status_code == 200, answer.text
     [run] = holder.http.get("/executions", params={"agentflowId": flow_id}).json()
     assert run["state"] == "FINISHED"
+
+
+async def test_the_whole_log_of_a_restarted_run_is_read_page_by_page(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictions.stream.PAGE", 2)
+    publisher = EventPublisher(redis, retention_s=60)
+    for number in range(1, 6):
+        await redis.xadd(stream_key(RUN), {b"e": orjson.dumps([["TokenEmitted", {}]])}, id=f"1-{number}")
+
+    written = await publisher.written(claimed())
+
+    assert [str(entry_id) for entry_id, _ in written] == ["1-1", "1-2", "1-3", "1-4", "1-5"]
+    await publisher.stop()
