@@ -34,7 +34,8 @@ WHERE execution_id = %b AND changes IS NOT NULL AND status IN ('ERROR', 'TERMINA
 ORDER BY attempt DESC, seq DESC LIMIT 1
 """
 VERSION = "SELECT id FROM chatflows_chatflowversion WHERE chatflow_id = %b AND number = %b"
-# The rows of the journal before that turn become the new run's first attempt, as if a worker had died behind them.
+# The rows of the journal before that turn become those of an attempt 0, which has paid for nothing, as if a worker had
+# died behind them.
 FORK = """
 WITH noted AS (
     INSERT INTO predictions_idempotencykey AS known (scope, key, fingerprint, execution_id, attempt)
@@ -57,7 +58,7 @@ WITH noted AS (
     RETURNING id
 ), ran AS (
     INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, changes, duration_ms)
-    SELECT forked.id, 1, behind.seq, node_id, label, status, entry, changes, duration_ms FROM forked, behind
+    SELECT forked.id, 0, behind.seq, node_id, label, status, entry, changes, duration_ms FROM forked, behind
 )
 SELECT id FROM forked
 """

@@ -65,7 +65,7 @@ class Recorder:
         self._said: list[str] = []
         self._used_tools: list[Any] = []
         self._steps: list[Mapping[str, Any]] = []  # of agents
-        self._tokens = used_by(journalled)
+        self._tokens = used_by([node for node in journalled if node.attempt])
         self._warnings: list[str] = []
         self._ending: Ending | None = None
 

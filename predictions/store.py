@@ -101,8 +101,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class JournalledNode:
-    """A node that an earlier attempt wrote down."""
+    """A node that an earlier attempt wrote down; 0: another run did, of which this one is a fork."""
 
+    attempt: int
     entry: Mapping[str, Any]
     changes: str | None  # JSON text that `engine.journal.fold` reads
 
@@ -228,8 +229,10 @@ WITH going AS (
 )
 SELECT id FROM going
 """
+# Attempt 0: what a fork began with; it is in the snapshot once the fork has waited.
 JOURNALLED = """
-SELECT entry, changes FROM predictions_noderun WHERE execution_id = %b AND attempt > %b ORDER BY attempt, seq
+SELECT attempt, entry, changes FROM predictions_noderun
+WHERE execution_id = %b AND (attempt > %b OR (attempt = 0 AND %b = 0)) ORDER BY attempt, seq
 """
 
 FLOW_DATA = "SELECT flow_data FROM chatflows_chatflowversion WHERE id = %b"
@@ -287,7 +290,7 @@ class Store:
     async def journalled(self, run: ClaimedRun) -> list[JournalledNode]:
         """What the run's earlier attempts since its last pause wrote down, in order."""
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(JOURNALLED, [run.id, run.attempts_before])
+            cursor = await connection.execute(JOURNALLED, [run.id, run.attempts_before, run.attempts_before])
             return [JournalledNode(*row) for row in await cursor.fetchall()]
 
     async def history(self, run: ClaimedRun, session_id: str, *, last: int) -> list[Message]:

@@ -32,7 +32,6 @@ RUNS = 50
 KILLS = 20
 MODELS = 5  # behind the start: six nodes
 PATIENCE_S = 120.0
-MEDIAN_RECOVERY_S = 6.0
 HELD = """
 SELECT run.id, run.attempt FROM predictions_execution run JOIN predictions_workerlease lease ON lease.id = run.worker
 WHERE run.state = 'RUNNING' AND lease.name LIKE %s
@@ -254,4 +253,3 @@ def test_of_fifty_runs_none_is_lost_and_none_is_doubled(slow_model: ScriptedMode
         finished = [label for label, status in reader.steps if status == "FINISHED"]
         assert len(set(finished)) == len(finished)
         assert finished == sorted(finished, key=["Start", *(f"Step {n}" for n in range(MODELS))].index)
-    assert median(chaos.recoveries) < MEDIAN_RECOVERY_S

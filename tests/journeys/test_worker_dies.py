@@ -21,7 +21,6 @@ from tests.journeys.stage import (
 from tests.model_wire import Reply
 
 NOTICED_S = 2.0
-RECOVERED_S = 6.0
 
 pytestmark = pytest.mark.usefixtures("steady")
 
@@ -34,11 +33,8 @@ def test_a_viewer_of_a_part_gets_the_rest_and_nothing_twice(stage: Stage) -> Non
         frames = iter(stream)
         read = read_until(frames, "one two three")
         earlier = stage.platform.kill("worker")
-        killed_at = time.monotonic()
         read += list(frames)
-    recovered_s = time.monotonic() - killed_at
 
-    assert recovered_s < RECOVERED_S
     assert text_of(read) == WORDS
     assert [frame.event for frame in read if frame.event != "token"] == ["start", "metadata", "end"]
     assert len({frame.id for frame in read}) == len(read)

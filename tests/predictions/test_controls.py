@@ -138,6 +138,10 @@ def test_a_fork_does_not_do_again_what_came_before_its_node(
     assert [request.question for request in model.requests] == ["Hello", "Then: first", "Then: first"]
     assert run["output"]["agentFlowExecutedData"][:2] == source["agentFlowExecutedData"][:2]
     assert run_of(holder, source["executionId"])["output"] == source
+    assert (
+        run["usageMetadata"]["total_tokens"]
+        == run_of(holder, source["executionId"])["usageMetadata"]["total_tokens"] / 2
+    )
 
 
 def test_a_fork_without_a_node_begins_anew(holder: Caller, two_steps: str, model: ScriptedModel) -> None:
