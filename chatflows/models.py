@@ -7,6 +7,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
+import orjson
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from apikeys.models import ApiKey
@@ -79,10 +81,26 @@ class Chatflow(WorkspaceScoped):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Hold forms to what the API is held to."""
+        super().clean()
+        if self.apikey is not None and self.apikey.workspace_id != self.workspace_id:
+            raise ValidationError({"apikey": "This key opens another workspace."})
+        for name in ("chatbot_config", "api_config"):
+            if (text := getattr(self, name)) and not _is_object(text):
+                raise ValidationError({name: "Expected JSON text of an object."})
+
     @property
     def revision(self) -> str:
         """Changes with every change of the row: what an HTTP client compares."""
         return f"{(self.updated_at - EPOCH) // timedelta(microseconds=1):x}"
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 class ChatflowVersion(models.Model):

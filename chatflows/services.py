@@ -110,17 +110,18 @@ def _lock(
 
 
 def _insert(chatflow: Chatflow) -> None:
-    """Under a slug made of the flow's name; one that is taken gets a tail."""
+    """Under a slug made of the flow's name; one that is taken gets a tail, and another one if that is taken, too."""
     words = slugify(chatflow.name)[: SLUG_LENGTH - 8].strip("-") or "flow"
     chatflow.slug = words
-    try:
-        with transaction.atomic():
-            chatflow.save(force_insert=True)
-    except IntegrityError:
-        if not Chatflow.objects.of(chatflow.workspace_id).filter(slug=words).exists():
-            raise
-        chatflow.slug = f"{words}-{secrets.token_hex(3)}"
-        chatflow.save(force_insert=True)
+    while True:
+        try:
+            with transaction.atomic():
+                chatflow.save(force_insert=True)
+            return
+        except IntegrityError:
+            if not Chatflow.objects.of(chatflow.workspace_id).filter(slug=chatflow.slug).exists():
+                raise
+            chatflow.slug = f"{words}-{secrets.token_hex(3)}"
 
 
 def _add_version(chatflow: Chatflow, flow_data: str, *, author: str, now: datetime) -> None:
@@ -136,10 +137,10 @@ def _add_version(chatflow: Chatflow, flow_data: str, *, author: str, now: dateti
 
 
 def _check_apikey(workspace_id: UUID, apikey_id: UUID | None) -> None:
-    """A neighbour's key is as unknown as one that does not exist."""
+    """A neighbour's key is as unknown as one that does not exist; a deployment's opens no flow but its own."""
     if apikey_id is None:
         return
     try:
-        ApiKey.objects.get_for(workspace_id, pk=apikey_id)
+        ApiKey.objects.get_for(workspace_id, pk=apikey_id, kind=ApiKey.Kind.WORKSPACE)
     except NotFound:
         raise BadRequest(f"apikeyid: no API key {apikey_id} in this workspace") from None

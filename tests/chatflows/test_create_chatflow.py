@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from chatflows.deployments import deploy
 from chatflows.models import Chatflow, ChatflowVersion
 from tests.cast import Api
-from tests.factories import EMPTY_GRAPH, make_api_key
+from tests.factories import EMPTY_GRAPH, make_api_key, make_chatflow
 from workspaces.models import Workspace
 
 FLOW = {"name": "Customer Support Bot", "type": "CHATFLOW", "category": "Support", "flowData": EMPTY_GRAPH}
@@ -125,13 +126,15 @@ def test_what_is_the_servers_to_set_is_ignored(api: Api, workspace: Workspace, s
 def test_a_flow_can_be_tied_to_a_key_of_its_workspace_only(api: Api, workspace: Workspace, stranger: Workspace) -> None:
     own, _ = make_api_key(workspace)
     foreign, _ = make_api_key(stranger)
+    of_a_deployment = deploy(chatflow=make_chatflow(workspace), name="pinned")[0].apikey
 
     tied = api.post("/chatflows", {**FLOW, "apikeyid": str(own.pk)})
-    refused = api.post("/chatflows", {**FLOW, "apikeyid": str(foreign.pk)})
 
     assert tied.json()["apikeyid"] == str(own.pk)
-    assert refused.status_code == 400
-    assert refused.json()["message"] == f"apikeyid: no API key {foreign.pk} in this workspace"
+    for key in (foreign, of_a_deployment):
+        refused = api.post("/chatflows", {**FLOW, "apikeyid": str(key.pk)})
+        assert refused.status_code == 400
+        assert refused.json()["message"] == f"apikeyid: no API key {key.pk} in this workspace"
 
 
 def test_the_first_version_names_its_author(api: Api) -> None:

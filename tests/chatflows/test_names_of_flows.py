@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 import pytest
 
@@ -29,6 +30,15 @@ def test_two_flows_of_one_name_have_two_slugs(workspace: Workspace, stranger: Wo
 
     assert first.slug == elsewhere.slug == "greeter"
     assert re.fullmatch("greeter-[0-9a-f]{6}", second.slug)
+
+
+def test_a_tail_that_is_taken_is_made_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, tails = secrets.token_hex, iter(["aaaaaa", "aaaaaa", "bbbbbb"])
+    monkeypatch.setattr(secrets, "token_hex", lambda size: next(tails) if size == 3 else real(size))
+
+    slugs = [make_chatflow(workspace, name="Greeter").slug for _ in range(3)]
+
+    assert slugs == ["greeter", "greeter-aaaaaa", "greeter-bbbbbb"]
 
 
 @pytest.mark.parametrize("name", ["流程", "!!!", "-"])

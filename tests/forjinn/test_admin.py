@@ -97,6 +97,24 @@ def test_an_operator_undeploys_a_flow(operator: Client, workspace: Workspace) ->
     assert not chatflow.deployed
 
 
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [("api_config", "Expected JSON text of an object"), ("apikey", "This key opens another workspace")],
+)
+def test_an_operator_saves_no_flow_that_nobody_could_call(
+    operator: Client, workspace: Workspace, stranger: Workspace, field: str, told: str
+) -> None:
+    flow = make_chatflow(workspace, name="Bot")
+    bad = {"api_config": "{", "apikey": str(make_api_key(stranger)[0].pk)}[field]
+
+    form = {"name": "Renamed", "versions-TOTAL_FORMS": 0, "versions-INITIAL_FORMS": 0, field: bad}
+    response = operator.post(f"/admin/chatflows/chatflow/{flow.pk}/change/", form)
+
+    assert told in response.content.decode()
+    flow.refresh_from_db()
+    assert flow.name == "Bot"
+
+
 def test_an_operator_looks_at_a_run_and_what_was_said(operator: Client, workspace: Workspace) -> None:
     execution = make_execution(make_chatflow(workspace), question="Where is my parcel?")
     NodeRun.objects.create(
