@@ -1,15 +1,49 @@
-"""What models cost a run: each call of a chat model counts against the run's bound on tokens, wherever it is made."""
+"""What models cost: each call of a chat model counts for its node and against the run's bound, wherever it is made."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
 from engine.budget import Budget
 from engine.errors import ProviderError
-from engine.providers.base import ChatModel, Completion, Message, ModelChunk, ToolSpec
+from engine.providers.base import ChatModel, Completion, Message, ModelChunk, ToolSpec, Usage
 from engine.spec import NodeResult
+
+
+class Meter:
+    """Counts the tokens of the chat models that one turn of a node asks, itself or by its tools, memory and so on."""
+
+    __slots__ = ("usage",)
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+
+    def with_told(self, told: Usage) -> Usage:
+        """All that the turn cost. What the node itself tells of is counted here already, unless it asked a service
+        that is no chat model.
+        """
+        counted = self.usage
+        return Usage(max(counted.input_tokens, told.input_tokens), max(counted.output_tokens, told.output_tokens))
+
+
+_meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def metering() -> Iterator[Meter]:
+    """Count what is asked meanwhile, also by tasks that are begun meanwhile. Who counts around it counts it, too."""
+    outer, meter = _meter.get(), Meter()
+    token = _meter.set(meter)
+    try:
+        yield meter
+    finally:
+        _meter.reset(token)
+        if outer is not None:
+            outer.usage += meter.usage
 
 
 class MeteredChatModel:
@@ -40,7 +74,7 @@ class MeteredChatModel:
         except ProviderError as exc:
             exc.model_name = self.model_name
             raise
-        self._budget.spend_tokens(completion.usage.total_tokens)
+        self._count(completion)
         return completion
 
     async def stream(
@@ -51,11 +85,16 @@ class MeteredChatModel:
         try:
             async for chunk in self._model.stream(messages, tools=tools, stop=stop):
                 if isinstance(chunk, Completion):
-                    self._budget.spend_tokens(chunk.usage.total_tokens)
+                    self._count(chunk)
                 yield chunk
         except ProviderError as exc:
             exc.model_name = self.model_name
             raise
+
+    def _count(self, completion: Completion) -> None:
+        if (meter := _meter.get()) is not None:
+            meter.usage += completion.usage
+        self._budget.spend_tokens(completion.usage.total_tokens)
 
 
 def metered(result: NodeResult, budget: Budget) -> NodeResult:

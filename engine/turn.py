@@ -25,7 +25,7 @@ from engine.events import (
 from engine.feed import Feed, Sink
 from engine.flow import Node
 from engine.inner import Inner
-from engine.metering import metered
+from engine.metering import metered, metering
 from engine.plan import Plan, Step, asked_model, resolved_config
 from engine.providers.base import ChatModel
 from engine.retry import NONE, Fallback, timed, tried
@@ -127,9 +127,12 @@ class Turn:
         """Run the node. Never raises but for cancellation."""
         self._started = (self._run.world.clock.now(), self._run.world.clock.monotonic())
         try:
-            await self._build_parts()
-            self._inputs = self.step.inputs(self._scope)
-            result = self._counted(await self._take(self._inputs))
+            with metering() as meter:
+                await self._build_parts()
+                self._inputs = self.step.inputs(self._scope)
+                result = self._counted(await self._take(self._inputs))
+            if meter.usage.total_tokens:
+                result = replace(result, usage=meter.with_told(result.usage))
         except EngineError as exc:
             return self._outcome(NodeResult(), exc)
         except asyncio.CancelledError as exc:

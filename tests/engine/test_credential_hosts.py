@@ -47,11 +47,6 @@ async def test_nor_does_that_of_a_package_with_a_client_of_its_own() -> None:
         await build(CHAT.name, {"baseUrl": "https://8.8.8.8"}, Secret(KEYS))
 
 
-async def test_a_package_with_a_client_of_its_own_is_not_built_for_an_internal_host() -> None:
-    with pytest.raises(NodeInputError, match=r"EGRESS_ALLOW=169\.254\.169\.254:80"):
-        await build(CHAT.name, {"baseUrl": "http://169.254.169.254"}, Secret(KEYS))
-
-
 @pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://api.openai.com:443/v1/", ""])
 async def test_a_key_goes_to_its_vendor(url: str) -> None:
     model = await build("chatOpenAI", {"basepath": url}, Secret(KEYS))
