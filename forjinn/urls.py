@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/v1/", include("chatflows.urls")),
     path("api/v1/", include("predictions.urls")),
     path("api/stepflow/", include("predictions.doors.stepflow.urls")),
+    path("workflows/v1/", include("predictions.doors.interactly.urls")),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(**PUBLIC), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", **PUBLIC)),
     path("api/docs/redoc", SpectacularRedocView.as_view(url_name="schema", **PUBLIC)),

@@ -48,7 +48,9 @@ def merge_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     paths: dict[str, Any] = result.setdefault("paths", {})
     for path, operations in _plain_views(get_resolver().url_patterns):
         for method, operation in operations.items():
-            parameters = [*_path_parameters(path), *operation.get("parameters", ())]
+            own = operation.get("parameters", ())
+            described = {parameter["name"] for parameter in own if parameter["in"] == "path"}
+            parameters = [*(one for one in _path_parameters(path) if one["name"] not in described), *own]
             entry = {"security": KEYED, **operation, "parameters": parameters}
             paths.setdefault(path, {})[method] = entry
     result["paths"] = dict(sorted(paths.items()))
@@ -66,7 +68,7 @@ def complete_operations(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    operation["tags"] = [path.removeprefix("/api/").removeprefix("v1/").split("/")[0]]
+    operation["tags"] = [path.removeprefix("/api/").removeprefix("v1/").removeprefix("/workflows/v1/").split("/")[0]]
     # Two schemes in one object would mean that a call needs both.
     if any(len(schemes) > 1 for schemes in operation.get("security", ())):
         operation["security"] = KEYED

@@ -1,1 +1,1 @@
-"""Public run APIs of other shapes: each a thin translation to the one execution, without an engine or table of its own."""
+"""Public run APIs of other shapes: thin translations to the one execution, without engines or tables of their own."""

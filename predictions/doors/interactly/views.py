@@ -1,0 +1,165 @@
+"""The calls of this API: turns of sessions, the runs that were begun here, the versions that they may begin with."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apikeys.records import KeyRecord
+from chatflows.records import FlowRecord, afind_named_flow
+from forjinn.core.errors import Forbidden, NotFound
+from forjinn.core.openapi import documented
+from predictions.admission import Caller, admit, find_callable_flow, needed_key
+from predictions.doors.interactly import openapi
+from predictions.doors.interactly.graphs import Drawing, drawing_of
+from predictions.doors.interactly.reading import (
+    OBJECT_ID,
+    ORDERS,
+    Turn,
+    check_workflow_id,
+    read_body,
+    read_filter,
+    read_run_input,
+)
+from predictions.doors.interactly.records import run_record, turn_answer, version_record
+from predictions.doors.interactly.sessions import (
+    STATUSES,
+    Session,
+    find_session,
+    list_sessions,
+    list_versions,
+    read_turn,
+    read_turns,
+)
+from predictions.doors.interactly.turns import NOT_FOUND, Asked, Taken, take_turn
+from predictions.idempotency import REPLAYED, read_once
+from predictions.preferences import read_preference, time_of
+from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.web import web_process
+
+TURN_WAIT_S = 25.0  # clients of this API hang up after 30
+NO_DRAWING = Drawing()
+
+
+@documented(post=openapi.EXECUTE)
+@api_view("POST")
+async def execute(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
+    """Take a turn: begin a session, let it go on, or stop it."""
+    caller, key = await _caller(request)
+    check_workflow_id(workflow_id)
+    return await _turn_response(await _taken(request, caller, key, workflow_id, read_body(request)))
+
+
+@documented(post=openapi.PUMP)
+@api_view("POST")
+async def pump(request: HttpRequest, workflow_id: str, run_id: str) -> HttpResponseBase:
+    """The turn that a session is in, as it stands: what clients ask again and again while it has background work."""
+    caller, key = await _caller(request)
+    check_workflow_id(workflow_id)
+    flow = await _flow(workflow_id, key)
+    await find_callable_flow(str(flow.id), caller)
+    pool = web_process().pool
+    session = await find_session(pool, object_id=run_id, workspace_id=key.workspace_id) if _is_id(run_id) else None
+    if session is None or session.chatflow_id != flow.id:
+        raise NotFound(NOT_FOUND)
+    return await _turn_response(Taken(await read_turn(pool, session)))
+
+
+@documented(get=openapi.LIST_RUNS, post=openapi.START_OR_RESUME)
+@api_view("GET", "POST")
+async def workflow_runs(request: HttpRequest) -> HttpResponseBase:
+    """The runs that were begun here; or a turn whose body is its input, and whose answer is the run's record."""
+    caller, key = await _caller(request)
+    if request.method == "GET":
+        return await _listed(request, key)
+    given = read_run_input(request)
+    workflow_id = given.workflow_id or ""
+    check_workflow_id(workflow_id, ("body", "workflow_id"))
+    turn = Turn(given, given.workflow_run_id, None)
+    taken = await _taken(request, caller, key, workflow_id, turn)
+    return await _recorded(taken.reading.session)
+
+
+@documented(get=openapi.GET_RUN)
+@api_view("GET")
+async def workflow_run(request: HttpRequest, run_id: str) -> HttpResponseBase:
+    """One run, with all its turns."""
+    _, key = await _caller(request)
+    pool = web_process().pool
+    session = await find_session(pool, object_id=run_id, workspace_id=key.workspace_id) if _is_id(run_id) else None
+    if session is None:
+        raise NotFound("Workflow run not found")
+    return await _recorded(session)
+
+
+@documented(get=openapi.LIST_VERSIONS)
+@api_view("GET")
+async def versions(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
+    """The versions of a workflow, newest first."""
+    _, key = await _caller(request)
+    check_workflow_id(workflow_id)
+    flow = await _flow(workflow_id, key)
+    found = await list_versions(web_process().pool, flow.id)
+    return json_response({"versions": [version_record(flow.object_id, version) for version in found]})
+
+
+async def _caller(request: HttpRequest) -> tuple[Caller, KeyRecord]:
+    """Raises Unauthenticated without a key, Forbidden if the headers beside it name another team or user."""
+    caller = await read_caller(request)
+    key = needed_key(caller)
+    for name, own in (("teamid", key.workspace_id), ("uuid", key.id)):
+        sent = request.headers.get(name)
+        if sent is not None and sent.strip().lower() != str(own):
+            raise Forbidden(f"The header {name} names another one than the API key's: leave it out")
+    return caller, key
+
+
+async def _flow(workflow_id: str, key: KeyRecord) -> FlowRecord:
+    flow = await afind_named_flow(key.workspace_id, workflow_id)
+    if flow is None:
+        raise NotFound(f"Workflow {workflow_id} not found")
+    return flow
+
+
+async def _taken(request: HttpRequest, caller: Caller, key: KeyRecord, workflow_id: str, turn: Turn) -> Taken:
+    flow, process = await _flow(workflow_id, key), web_process()
+    # Who may not ask the flow any more, or not so often, may still stop what they began.
+    if turn.run_input.command in ORDERS:
+        await find_callable_flow(str(flow.id), caller)
+    else:
+        await admit(process.redis, str(flow.id), caller, has_body=True)
+    preference = read_preference(request)
+    wait_s = TURN_WAIT_S if preference.wait_s is None else min(preference.wait_s, TURN_WAIT_S)
+    asked = Asked(
+        process=process,
+        key=key,
+        flow=flow,
+        turn=turn,
+        once=read_once(request, flow.workspace_id, flow.id, key.id),
+        wait_s=wait_s,
+        timeout_s=time_of(flow, preference),
+    )
+    return await take_turn(asked)
+
+
+async def _turn_response(taken: Taken) -> HttpResponse:
+    drawing = await drawing_of(taken.reading.session.version_id)
+    response = json_response(turn_answer(taken.reading, drawing, is_stop=taken.is_stop))
+    if taken.is_replay:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+async def _listed(request: HttpRequest, key: KeyRecord) -> HttpResponse:
+    chosen = read_filter(request, STATUSES)
+    found, total = await list_sessions(web_process().pool, workspace_id=key.workspace_id, chosen=chosen)
+    return json_response({"workflow_runs": [run_record(session, (), NO_DRAWING) for session in found], "total": total})
+
+
+async def _recorded(session: Session) -> HttpResponse:
+    turns = await read_turns(web_process().pool, session)
+    drawing = await drawing_of(session.version_id)
+    return json_response({"workflow_run": run_record(session, turns, drawing)})
+
+
+def _is_id(run_id: str) -> bool:
+    return OBJECT_ID.fullmatch(run_id) is not None
