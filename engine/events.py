@@ -144,7 +144,7 @@ class RunPaused:
     text: str
     action: Mapping[str, Any]
     snapshot: Mapping[str, Any]
-    wait: Wait = Wait()
+    wait: Wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,8 @@ RETURNING run.id, attempt, workspace_id, chatflow_id, version_id, chat_id, sessi
     extract(epoch FROM deadline_at - clock_timestamp())::float8, forked_from
 """
 
-# Claimed by a statement whose answer was lost, or left behind because how it ended could not be written. A claim that is
-# under way is not older than this.
+# Claimed by a statement whose answer was lost, or left behind because how it ended could not be written. A claim that
+# is under way is not older than this.
 LET_GO = """
 UPDATE predictions_execution SET worker = NULL
 WHERE state = 'RUNNING' AND worker = %b AND id <> ALL(%b) AND started_at < now() - interval '10 seconds' RETURNING id
