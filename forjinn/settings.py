@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "chatflows",
     "chatflows.documents",
     "predictions",
+    "predictions.triggers",
 ]
 
 # API calls pass only the first three. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
@@ -185,6 +186,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FlowType": "chatflows.serializers.KINDS",
         "AgentFlowType": "chatflows.serializers.AGENT_KINDS",
+        "TriggerType": "predictions.triggers.serializers.TYPES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -1,4 +1,4 @@
-"""All routes: each app's own below /api/v1, the docs, the administration, the pages."""
+"""All routes: each app's own below /api/v1, the run protocols of others, the docs, the administration, the pages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from predictions.triggers.webhooks import call_webhook
+
 PUBLIC: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
 urlpatterns = [
     path("api/v1/", include("chatflows.urls")),
     path("api/v1/", include("predictions.urls")),
+    path("api/v1/", include("predictions.triggers.urls")),
+    path("api/webhooks/<str:token>", call_webhook),
     path("api/stepflow/", include("predictions.doors.stepflow.urls")),
     path("workflows/v1/", include("predictions.doors.interactly.urls")),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(**PUBLIC), name="schema"),

@@ -14,6 +14,7 @@ SECRETS = (
     (re.compile(r"\b((?:fj-|sk-|cf_)[\w-]{4})[\w-]{12,}"), r"\1…"),
     (re.compile(r"(?i)(api_?key=)[^&\s\"']+"), r"\1…"),
     (re.compile(r"(?i)(bearer\s+)[^\s\"']+"), r"\1…"),
+    (re.compile(r"(/api/webhooks/[\w-]{4})[\w-]+"), r"\1…"),
     (re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@"), r"\1…@"),
 )
 

@@ -1,4 +1,4 @@
-"""Our own two processes: web and worker."""
+"""Our own processes: web, worker and beat."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ WORKER = ("-m", "celery", "-A", "forjinn", "worker", "--queues=predictions,defau
 # Predictions run on the worker's own loop; the pool's threads are for all other tasks. There is one worker, so what
 # workers would tell each other is left out.
 WORKER_OPTIONS = ("--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat")
+# Without a file of what it did last: nothing that it asks for depends on that.
+BEAT = ("-m", "celery", "-A", "forjinn", "beat", "--pidfile=", "--scheduler=celery.beat:Scheduler")
 
 
 class Web:
@@ -50,6 +52,24 @@ class Worker:
     def start(self) -> subprocess.Popen[bytes]:
         return spawn(
             [sys.executable, *WORKER, *WORKER_OPTIONS],
+            log=self.log,
+            environment=self._environment,
+            orphan_signal=signal.SIGKILL,
+        )
+
+
+class Beat:
+    """Says what is to be looked after every few seconds; a worker does it."""
+
+    role = "beat"
+
+    def __init__(self, var: Path, *, environment: Mapping[str, str]) -> None:
+        self.log = var / "log" / "beat.log"
+        self._environment = environment
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return spawn(
+            [sys.executable, *BEAT],
             log=self.log,
             environment=self._environment,
             orphan_signal=signal.SIGKILL,

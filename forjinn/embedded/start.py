@@ -19,7 +19,7 @@ from forjinn.embedded.launch import Service
 from forjinn.embedded.lock import only_supervisor
 from forjinn.embedded.logs import begin_log
 from forjinn.embedded.model import Model
-from forjinn.embedded.own import Web, Worker
+from forjinn.embedded.own import Beat, Web, Worker
 from forjinn.embedded.parts import check_database, check_model, check_redis
 from forjinn.embedded.postgres import Postgres
 from forjinn.embedded.problems import StartError, ended_early, from_os_error
@@ -84,6 +84,7 @@ class Start:
         self._console.step("Starting web and worker")
         self._supervisor.start(Web(self._var, listener=listener, environment=environment))
         self._supervisor.start(Worker(self._var, environment=environment))
+        self._supervisor.start(Beat(self._var, environment=environment))
         self._wait_until_ready(listener.getsockname()[1])
         self._supervisor.changed = lambda: self._write_run(url_of(listener), demo)
         self._supervisor.changed()

@@ -22,7 +22,7 @@ from forjinn.embedded.state import Child, read_children, read_ports, write_child
 # First those who use the others; those of one group together. The worker lets runs finish for 20 s. PostgreSQL's
 # SIGINT ends sessions and writes everything down, while SIGTERM would wait for the sessions.
 STOP_ORDER = (
-    (("web", "worker"), signal.SIGTERM, 30.0),
+    (("web", "worker", "beat"), signal.SIGTERM, 30.0),
     (("model",), signal.SIGTERM, 5.0),
     (("valkey",), signal.SIGTERM, 10.0),
     (("postgres",), signal.SIGINT, 30.0),

@@ -79,7 +79,7 @@ def test_run_json_says_how_to_reach_the_platform_to_its_owner_only(own: Platform
     run = own.run
 
     assert set(run) == {"url", "apiKey", "workspaceId", "demoFlowId", "agentflowId", "pids"}
-    assert set(run["pids"]) == {"supervisor", "web", "worker", "postgres", "valkey"}
+    assert set(run["pids"]) == {"supervisor", "web", "worker", "beat", "postgres", "valkey"}
     for name in ("run.json", "demo.json", "secrets.json", "services.json"):
         assert stat.S_IMODE((own.var / name).stat().st_mode) == 0o600
     assert own.call("GET", f"/api/v1/chatflows/{run['demoFlowId']}").json()["name"] == "Demo chat"
@@ -92,7 +92,7 @@ def test_other_commands_find_what_runs(own: Platform) -> None:
     assert (unapplied.returncode, unapplied.stdout, unapplied.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("role", ["web", "worker", "valkey", "postgres"])
+@pytest.mark.parametrize("role", ["web", "worker", "beat", "valkey", "postgres"])
 def test_a_killed_process_is_started_again(own: Platform, role: str) -> None:
     killed = own.kill(role)
 

@@ -1,0 +1,1 @@
+"""Runs that nobody asks for by hand: webhooks and schedules."""

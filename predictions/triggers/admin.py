@@ -1,0 +1,55 @@
+"""Triggers for operators: to look at, to switch off, to limit. Their addresses and secrets are the owners' to set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from predictions.triggers.cron import CronInvalid
+from predictions.triggers.models import Firing, Trigger
+from predictions.triggers.services import schedule_next
+
+
+class FiringInline(TabularInline):  # type: ignore[misc]  # unfold has no types
+    model = Firing
+    fields = readonly_fields = ("execution", "scheduled_at")
+    ordering = ("-id",)
+    extra = 0
+    per_page = 20
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return False
+
+
+@admin.register(Trigger)
+class TriggerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    list_display = ("name", "chatflow", "kind", "enabled", "execution_count", "last_executed", "next_execution")
+    list_filter = ("kind", "enabled", "is_of_flow")
+    list_select_related = ("chatflow",)
+    search_fields = ("name", "=id", "=chatflow__id")
+    readonly_fields = ("execution_count", "last_executed", "next_execution", "is_of_flow")
+    fields = (
+        "enabled",
+        "max_executions",
+        "timeout_s",
+        "notification_email",
+        "execution_count",
+        "last_executed",
+        "next_execution",
+        "is_of_flow",
+    )
+    inlines = (FiringInline,)
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Trigger, form: Any, change: bool) -> None:
+        try:
+            schedule_next(obj)
+        except CronInvalid:
+            obj.enabled = False
+        super().save_model(request, obj, form, change)
