@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -15,35 +14,34 @@ from engine.spec import NodeResult
 
 
 class Meter:
-    """Counts the tokens of the chat models that one turn of a node asks, itself or by its tools, memory and so on."""
+    """Counts the tokens of the chat models that are asked inside its `with`, also by tasks that are begun there: by a
+    node, its tools, its memory. A meter around it counts them, too.
+    """
 
-    __slots__ = ("usage",)
+    __slots__ = ("_outer", "_token", "usage")
 
     def __init__(self) -> None:
         self.usage = Usage()
 
+    def __enter__(self) -> Meter:
+        self._outer = _meter.get()
+        self._token = _meter.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _meter.reset(self._token)
+        if self._outer is not None:
+            self._outer.usage += self.usage
+
     def with_told(self, told: Usage) -> Usage:
-        """All that the turn cost. What the node itself tells of is counted here already, unless it asked a service
-        that is no chat model.
+        """All that a turn cost. What the node itself tells of is counted here already, unless it asked a service that
+        is no chat model.
         """
         counted = self.usage
         return Usage(max(counted.input_tokens, told.input_tokens), max(counted.output_tokens, told.output_tokens))
 
 
 _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
-
-
-@contextmanager
-def metering() -> Iterator[Meter]:
-    """Count what is asked meanwhile, also by tasks that are begun meanwhile. Who counts around it counts it, too."""
-    outer, meter = _meter.get(), Meter()
-    token = _meter.set(meter)
-    try:
-        yield meter
-    finally:
-        _meter.reset(token)
-        if outer is not None:
-            outer.usage += meter.usage
 
 
 class MeteredChatModel:

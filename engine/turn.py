@@ -25,7 +25,7 @@ from engine.events import (
 from engine.feed import Feed, Sink
 from engine.flow import Node
 from engine.inner import Inner
-from engine.metering import metered, metering
+from engine.metering import Meter, metered
 from engine.plan import Plan, Step, asked_model, resolved_config
 from engine.providers.base import ChatModel
 from engine.retry import NONE, Fallback, timed, tried
@@ -127,7 +127,7 @@ class Turn:
         """Run the node. Never raises but for cancellation."""
         self._started = (self._run.world.clock.now(), self._run.world.clock.monotonic())
         try:
-            with metering() as meter:
+            with Meter() as meter:
                 await self._build_parts()
                 self._inputs = self.step.inputs(self._scope)
                 result = self._counted(await self._take(self._inputs))
@@ -165,7 +165,9 @@ class Turn:
             if part.node.id in instances:
                 continue
             try:
-                result = await part.type.run(replace(self._context, node=part.node), part.inputs(self._scope))
+                result = await part.type.run(
+                    replace(self._context, node=part.node, is_last=False), part.inputs(self._scope)
+                )
             except NodeError as exc:
                 exc.within(part.node.label)
                 raise
