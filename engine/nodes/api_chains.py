@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 from yarl import URL
 
+from engine.answering import Answered, Ask, silently
 from engine.context import NodeContext
 from engine.errors import NodeError, NodeInputError
 from engine.files import read_files
+from engine.http import HttpClient
 from engine.moderation import MODERATION, moderated
 from engine.nodes import values
 from engine.nodes.agent_loop import model_specs
-from engine.nodes.asking import ask
+from engine.nodes.asking import aloud
 from engine.nodes.openapi_tools import Call
 from engine.openapi import read_api
 from engine.parsers import Unparsable, find_json
@@ -113,33 +115,82 @@ OPEN_API = NodeSpec(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ApiChain:
+    """Has a model write a request, sends it, and has the model answer; implements `Answerer`."""
+
+    model: ChatModel
+    method: Method
+    docs: str
+    places: frozenset[tuple[str, str, int]]
+    headers: Mapping[str, str]
+    url_prompt: str
+    answer_prompt: str
+    http: HttpClient
+
+    async def answer(self, question: str, ask: Ask = silently) -> Answered:
+        """See `Answerer.answer`. Raises NodeError for a request to somewhere else, or that the API refuses."""
+        return (await self.call(question, ask))[0]
+
+    async def call(self, question: str, ask: Ask) -> tuple[Answered, str]:
+        """The answer, and which URL it is from."""
+        told = await self.model.complete(_filled(self.url_prompt, question, api_docs=self.docs))
+        url, body = _request(self.method, told.text, self.places)
+        found = await _fetched(self.http, self.method, url, body, self.headers)
+        known = {"api_docs": self.docs, "api_response": found, "api_url": url, "api_url_body": f"{url} {body}"}
+        completion = await ask(self.model, _filled(self.answer_prompt, question, **known))
+        return Answered(completion.text, usage=told.usage + completion.usage), url
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApiChain:
+    """Has a model choose a call of a described API, and answers what comes of it; implements `Answerer`."""
+
+    model: ChatModel
+    tools: Mapping[str, Tool]
+
+    async def answer(self, question: str, ask: Ask = silently) -> Answered:
+        """See `Answerer.answer`. The model's own words if it calls nothing; raises NodeError if the API refuses."""
+        told = await self.model.complete([Message("user", question)], tools=model_specs(self.tools))
+        if not told.tool_calls:
+            return Answered(told.text, usage=told.usage)
+        call = told.tool_calls[0]
+        if call.name not in self.tools:
+            raise NodeError(f"The model called {call.name!r}, which the API does not offer.")
+        return Answered(await self.tools[call.name].call(call.arguments), usage=told.usage)
+
+
 def run_method(method: Method) -> NodeRun:
     """The run function of one row of the table."""
 
     async def run(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-        """Have the model write the request, send it, and have the model answer.
+        """Answer the question; or hand on the chain, if this is not where the flow ends.
 
-        Raises NodeInputError for documentation without an address, NodeError for a request to somewhere else or that
-        the API refuses.
+        Raises NodeInputError for documentation without an address, NodeError as `ApiChain.answer`.
         """
-        model, docs = _model(inputs), values.text(inputs, "apiDocs")
-        places = _places(docs)
-        question = ctx.request.question
-        told = await model.complete(_filled(inputs, "urlPrompt", method.url_prompt, question, api_docs=docs))
-        url, body = _request(method, told.text, places)
-        answer = await _fetched(ctx, method, url, body, _headers(inputs))
-        known = {"api_docs": docs, "api_response": answer, "api_url": url, "api_url_body": f"{url} {body}"}
-        completion = await ask(ctx, model, _filled(inputs, "ansPrompt", method.answer_prompt, question, **known))
-        output = {"content": completion.text, "url": url}
-        return NodeResult(output=output, value=completion.text, usage=told.usage + completion.usage)
+        docs = values.text(inputs, "apiDocs")
+        chain = ApiChain(
+            _model(inputs),
+            method,
+            docs,
+            _places(docs),
+            _headers(inputs),
+            values.text(inputs, "urlPrompt", method.url_prompt),
+            values.text(inputs, "ansPrompt", method.answer_prompt),
+            ctx.world.http,
+        )
+        if not ctx.is_last:
+            return NodeResult(value=chain)
+        answered, url = await chain.call(ctx.request.question, aloud(ctx))
+        return NodeResult(output={"content": answered.text, "url": url}, value=answered.text, usage=answered.usage)
 
     return run
 
 
 async def run_open_api(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """Have the model choose a call, and answer with what comes of it; with its own words if it calls nothing.
+    """Answer the question; or hand on the chain, if this is not where the flow ends.
 
-    Raises NodeInputError for a document that cannot be read, NodeError for a call that the API refuses.
+    Raises NodeInputError for a document that cannot be read, NodeError as `OpenApiChain.answer`.
     """
     model = _model(inputs)
     api = await asyncio.to_thread(read_api, await _document(ctx, inputs))
@@ -151,16 +202,13 @@ async def run_open_api(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         )
         for operation in api.operations
     }
-    told = await model.complete([Message("user", ctx.request.question)], tools=model_specs(tools))
-    text = told.text
-    if told.tool_calls:
-        call = told.tool_calls[0]
-        if call.name not in tools:
-            raise NodeError(f"The model called {call.name!r}, which the API does not offer.")
-        text = await tools[call.name].call(call.arguments)
-    if text and ctx.streams:
-        ctx.emit_token(text)
-    return NodeResult(output={"content": text}, value=text, usage=told.usage)
+    chain = OpenApiChain(model, tools)
+    if not ctx.is_last:
+        return NodeResult(value=chain)
+    answered = await chain.answer(ctx.request.question)
+    if answered.text and ctx.streams:
+        ctx.emit_token(answered.text)
+    return answered.result(shows_sources=False)
 
 
 def _model(inputs: Inputs) -> ChatModel:
@@ -172,9 +220,8 @@ def _headers(inputs: Inputs) -> dict[str, str]:
     return {name: str(value) for name, value in values.mapping(inputs, "headers").items()}
 
 
-def _filled(inputs: Inputs, name: str, default: str, question: str, **known: str) -> list[Message]:
-    prompt = Prompt((("user", values.text(inputs, name, default)),), {"question": question})
-    return prompt.fill(question, **known)
+def _filled(prompt: str, question: str, **known: str) -> list[Message]:
+    return Prompt((("user", prompt),), {"question": question}).fill(question, **known)
 
 
 def _places(docs: str) -> frozenset[tuple[str, str, int]]:
@@ -220,10 +267,10 @@ def _host(url: str) -> str:
 
 
 async def _fetched(
-    ctx: NodeContext, method: Method, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    http: HttpClient, method: Method, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
 ) -> str:
     # Redirects may lead to a host that is not documented.
-    answer = await ctx.world.http.request(
+    answer = await http.request(
         method.verb, url, headers=headers, json=body if method.verb == "POST" else None, follow=False
     )
     if 300 <= answer.status < 400:

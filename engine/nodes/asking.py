@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from engine.answering import Ask
 from engine.context import NodeContext
 from engine.errors import ProviderError
 from engine.providers.base import ChatModel, Completion, Message, TextDelta, ThinkingDelta, ToolSpec
@@ -33,6 +34,15 @@ async def ask(
             say(completion.text)
         return completion
     return await _listen(ctx, model, messages, tools, stop, say)
+
+
+def aloud(ctx: NodeContext) -> Ask:
+    """Asks as `ask` does, for whoever answers on behalf of this node."""
+
+    async def put(model: ChatModel, messages: Sequence[Message]) -> Completion:
+        return await ask(ctx, model, messages)
+
+    return put
 
 
 async def _listen(

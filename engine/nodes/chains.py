@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from engine.answering import Answered, Ask, silently
 from engine.context import NodeContext
 from engine.errors import NodeError
 from engine.memories import Memory
@@ -18,6 +19,7 @@ from engine.parsers import OutputParser, Unparsable
 from engine.prompts import Prompt
 from engine.providers.base import ChatModel, Completion, Message, Usage
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
+from engine.templating import as_text
 
 FRIENDLY = (
     "The following is a friendly conversation between a human and an AI. The AI is talkative and provides lots of "
@@ -71,11 +73,38 @@ CONVERSATION = NodeSpec(
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain as others use it: a model, and the prompt it is asked with."""
+    """A model, and the prompt it is asked with; implements `Answerer`."""
 
     model: ChatModel
     prompt: Prompt
     parser: OutputParser | None = None
+
+    async def answer(self, question: str, ask: Ask = silently) -> Answered:
+        """See `Answerer.answer`. What an output parser reads is told as JSON."""
+        if self.parser is None:
+            completion = await ask(self.model, self.prompt.fill(question))
+            return Answered(completion.text, usage=completion.usage)
+        parsed, usage = await self.read(self.parser, self.messages(self.parser, question))
+        return Answered(as_text(parsed), usage=usage)
+
+    def messages(self, parser: OutputParser, question: str) -> list[Message]:
+        """The prompt, and how the parser wants the answer."""
+        return self.prompt.followed_by(parser.instructions).fill(question)
+
+    async def read(self, parser: OutputParser, messages: list[Message]) -> tuple[Any, Usage]:
+        """What the parser makes of the model's answer. Raises NodeError if it can make nothing of it."""
+        completion = await self.model.complete(messages)
+        try:
+            return parser.read(completion.text), completion.usage
+        except Unparsable as exc:
+            if not parser.autofix:
+                raise _unusable(exc) from exc
+            correction = Message("user", CORRECT.format(problem=exc))
+        again = await self.model.complete([*messages, Message("assistant", completion.text), correction])
+        try:
+            return parser.read(again.text), completion.usage + again.usage
+        except Unparsable as still:
+            raise _unusable(still) from still
 
 
 async def run_llm_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -89,7 +118,9 @@ async def run_llm_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     if chain.parser is None:
         completion = await ask(ctx, chain.model, with_images(ctx, chain.prompt.fill(ctx.request.question)))
         return answer(completion)
-    return await _run_parsed(ctx, chain, chain.parser)
+    # Nothing is streamed: the answer is of no use before it is whole and read.
+    messages = with_images(ctx, chain.messages(chain.parser, ctx.request.question))
+    return _parsed_result(ctx, *await chain.read(chain.parser, messages))
 
 
 async def run_conversation(ctx: NodeContext, inputs: Inputs) -> NodeResult:
@@ -115,31 +146,6 @@ def _prompt(inputs: Inputs) -> Prompt:
 def _model(inputs: Inputs) -> ChatModel:
     # mypy takes a protocol for no type that can be made, though all that is done here is isinstance.
     return values.connected(inputs, "model", ChatModel, "A chain needs a chat model")  # type: ignore[type-abstract]
-
-
-async def _run_parsed(ctx: NodeContext, chain: Chain, parser: OutputParser) -> NodeResult:
-    """Nothing is streamed: the answer is of no use before it is whole and read."""
-    prompt = chain.prompt.followed_by(parser.instructions)
-    messages = with_images(ctx, prompt.fill(ctx.request.question))
-    completion = await chain.model.complete(messages)
-    usage = completion.usage
-    try:
-        parsed = parser.read(completion.text)
-    except Unparsable as exc:
-        if not parser.autofix:
-            raise _unusable(exc) from exc
-        again = [
-            *messages,
-            Message("assistant", completion.text),
-            Message("user", CORRECT.format(problem=exc)),
-        ]
-        completion = await chain.model.complete(again)
-        usage += completion.usage
-        try:
-            parsed = parser.read(completion.text)
-        except Unparsable as still:
-            raise _unusable(still) from still
-    return _parsed_result(ctx, parsed, usage)
 
 
 def _unusable(problem: Unparsable) -> NodeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,10 @@ from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.memories import Memory
 from engine.nodes import values
-from engine.nodes.asking import ask
+from engine.nodes.asking import aloud, ask
 from engine.nodes.questions import question_messages
 from engine.prompts import Prompt
-from engine.providers.base import ChatModel, Completion, Document, Message, Retriever, Sourced, ToolSpec
+from engine.providers.base import ChatModel, Document, Message, Retriever, Sourced, ToolSpec
 from engine.retrieval import StoreRetriever, distinct
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 from engine.tools import tool_name
@@ -220,7 +220,7 @@ async def run_context_chat(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     system = "\n\n".join(filter(None, (values.text(inputs, "systemMessagePrompt"), CONTEXT)))
     chain = RetrievalChain(_retriever(inputs), _model(inputs), system)
     question = ctx.request.question
-    answered = await chain.answer_within(await memory.load(), question, question, _aloud(ctx))
+    answered = await chain.answer_within(await memory.load(), question, question, aloud(ctx))
     return answered.result(shows_sources=values.flag(inputs, "returnSourceDocuments"))
 
 
@@ -274,15 +274,8 @@ async def run_simple(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 async def _run(ctx: NodeContext, inputs: Inputs, engine: Answerer) -> NodeResult:
     if not ctx.is_last:
         return NodeResult(value=engine)
-    answered = await engine.answer(ctx.request.question, _aloud(ctx))
+    answered = await engine.answer(ctx.request.question, aloud(ctx))
     return answered.result(shows_sources=values.flag(inputs, "returnSourceDocuments"))
-
-
-def _aloud(ctx: NodeContext) -> Ask:
-    async def put(model: ChatModel, messages: Sequence[Message]) -> Completion:
-        return await ask(ctx, model, messages)
-
-    return put
 
 
 def _parts(said: str, tools: dict[str, EngineTool]) -> list[tuple[str, EngineTool]]:

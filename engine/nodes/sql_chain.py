@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
+from engine.answering import Answered, Ask, silently
 from engine.context import NodeContext
 from engine.databases import Address, Databases, Rows, read_address
 from engine.errors import NodeError, NodeInputError, NodeTimeout
 from engine.moderation import MODERATION, moderated
 from engine.nodes import values
-from engine.nodes.asking import ask
+from engine.nodes.asking import aloud
 from engine.prompts import Prompt
 from engine.providers.base import ChatModel, Message, Usage
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
@@ -102,8 +103,31 @@ def check_database(inputs: Inputs) -> None:
         raise NodeInputError(f"A SQL chain asks PostgreSQL databases ('postgres') here, not {chosen!r}.")
 
 
+@dataclass(frozen=True, slots=True)
+class SqlChain:
+    """Has a model write a query, and answer from its rows; implements `Answerer`."""
+
+    model: ChatModel
+    database: Database
+    inputs: Inputs  # how the query is to be written
+
+    async def answer(self, question: str, ask: Ask = silently) -> Answered:
+        """See `Answerer.answer`. A query that the database refuses is written once more."""
+        return (await self.query(question, ask))[0]
+
+    async def query(self, question: str, ask: Ask) -> tuple[Answered, str]:
+        """The answer, and which query's rows it is from."""
+        asked = await _prompt(self.inputs, self.database, question)
+        query, rows, usage = await _queried(self.model, asked, self.database)
+        shown = orjson.dumps(list(rows.rows)).decode()[:LONGEST_RESULT]
+        cut = f" (only the first {len(rows.rows)} rows)" if rows.is_cut else ""
+        told = ANSWER.format(question=question, query=query, cut=cut, rows=shown)
+        completion = await ask(self.model, [Message("user", told)])
+        return Answered(completion.text, usage=usage + completion.usage), query
+
+
 async def run_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """Have the model write a query, once more if the database refuses it, and answer from its rows.
+    """Answer the question; or hand on the chain, if this is not where the flow ends.
 
     Raises NodeInputError for a URL that cannot or may not be used, NodeError if no query of the model's works.
     """
@@ -113,14 +137,11 @@ async def run_chain(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     if ctx.world.databases is None:
         raise NodeInputError("Databases cannot be asked here: this server lends none to flows.")
     database = Database(ctx.world.databases, read_address(values.text(inputs, "url")))
-    asked = await _prompt(inputs, database, ctx.request.question)
-    query, rows, usage = await _queried(model, asked, database)
-    shown = orjson.dumps(list(rows.rows)).decode()[:LONGEST_RESULT]
-    cut = f" (only the first {len(rows.rows)} rows)" if rows.is_cut else ""
-    told = ANSWER.format(question=ctx.request.question, query=query, cut=cut, rows=shown)
-    completion = await ask(ctx, model, [Message("user", told)])
-    output = {"content": completion.text, "query": query}
-    return NodeResult(output=output, value=completion.text, usage=usage + completion.usage)
+    chain = SqlChain(model, database, inputs)
+    if not ctx.is_last:
+        return NodeResult(value=chain)
+    answered, query = await chain.query(ctx.request.question, aloud(ctx))
+    return NodeResult(output={"content": answered.text, "query": query}, value=answered.text, usage=answered.usage)
 
 
 async def _prompt(inputs: Inputs, database: Database, question: str) -> list[Message]:

@@ -13,7 +13,6 @@ from engine.arithmetic import calculate
 from engine.context import NodeContext
 from engine.errors import NodeInputError
 from engine.nodes import values
-from engine.nodes.chains import Chain
 from engine.providers.base import ToolSpec
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 from engine.tools import FunctionTool, text_tool, tool_name
@@ -81,15 +80,13 @@ async def run_date_time(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 async def run_chain_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     """A tool that puts its input to a chain. Raises NodeInputError for a chain that can only end a flow."""
     chain = inputs.get("baseChain")
-    if not isinstance(chain, Chain | Answerer):
+    if not isinstance(chain, Answerer):
         raise NodeInputError(
             "A Chain Tool needs a chain that it can put questions to: an LLM Chain, whose output is the chain itself, "
             "or one that answers from documents."
         )
 
     async def put(question: str) -> str:
-        if isinstance(chain, Chain):
-            return (await chain.model.complete(chain.prompt.fill(question))).text
         return (await chain.answer(question)).text
 
     name = tool_name(values.text(inputs, "name", "chain"))

@@ -6,6 +6,7 @@ import pytest
 
 from engine.errors import NodeError, NodeInputError
 from engine.nodes.api_chains import METHODS, run_method, run_open_api
+from engine.nodes.tools import run_chain_tool
 from engine.providers.fake import FakeChatModel, calling
 from tests.engine.node_world import NodeWorld
 from tests.engine.web_server import web_server
@@ -55,6 +56,19 @@ async def test_a_model_writes_what_is_posted(nodes: NodeWorld) -> None:
 
     assert result.output["content"] == "I added it."
     assert server.received[0].body == {"name": "hat"}
+
+
+async def test_a_chain_that_another_node_uses_asks_nothing_before_it_is_asked(nodes: NodeWorld) -> None:
+    async with web_server((200, '{"degrees": 3}')) as server:
+        model = FakeChatModel([f"{server.url}/now?city=Bern", "It is 3 degrees."])
+        ctx = nodes.context("unasked", is_last=False)
+        chain = (await GET(ctx, {"model": model, "apiDocs": f"GET {server.url}/now?city=NAME"})).value
+        tool = (await run_chain_tool(ctx, {"name": "weather", "baseChain": chain})).value
+
+        assert model.calls == []
+        assert await tool.call({"input": "Is it cold in Bern?"}) == "It is 3 degrees."
+
+    assert "Is it cold in Bern?" in model.calls[0].messages[0].content
 
 
 @pytest.mark.parametrize("written", ["http://169.254.169.254/latest", "https://evil.example/?key=1", "HOST:1/now"])
@@ -122,6 +136,16 @@ async def test_a_described_call_is_made_and_its_answer_is_the_answer(nodes: Node
     assert server.received[0].path == "/weather/Bern"
     assert [tool.name for tool in model.calls[0].tools] == ["weather"]
     assert nodes.seen.tokens == ["3 degrees"]
+
+
+async def test_a_described_call_is_made_as_a_tool(nodes: NodeWorld) -> None:
+    async with web_server((200, "3 degrees")) as server:
+        model = FakeChatModel([calling("weather", {"PathParameters": {"city": "Bern"}})])
+        ctx = nodes.context(is_last=False)
+        chain = (await run_open_api(ctx, {"model": model, "yamlFile": file_of(server.url)})).value
+        tool = (await run_chain_tool(ctx, {"name": "weather", "baseChain": chain})).value
+
+        assert await tool.call({"input": "Is it cold?"}) == "3 degrees"
 
 
 async def test_a_model_may_answer_without_a_call(nodes: NodeWorld) -> None:

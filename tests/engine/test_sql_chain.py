@@ -4,6 +4,7 @@ from engine.databases import Address, read_address
 from engine.errors import NodeError, NodeInputError, NodeTimeout
 from engine.nodes import sql_chain
 from engine.nodes.sql_chain import check_database, run_chain
+from engine.nodes.tools import run_chain_tool
 from engine.providers.fake import FakeChatModel
 from tests.engine.node_world import NodeWorld
 from tests.engine.scripted_database import ScriptedDatabase
@@ -30,6 +31,19 @@ async def test_the_model_writes_a_query_and_answers_from_its_rows(nodes: NodeWor
     assert database.asked == ["SELECT sum(amount) AS n FROM shop.sales"]
     assert database.addresses[0] == Address("db.example.org", 5432, "shop", "reader", "p@ss")
     assert nodes.seen.tokens == ["Seven."]
+
+
+async def test_a_chain_that_another_node_uses_asks_nothing_before_it_is_asked(
+    nodes: NodeWorld, database: ScriptedDatabase
+) -> None:
+    model = FakeChatModel(["SQLQuery: SELECT sum(amount) AS n FROM shop.sales", "Seven."])
+    ctx = nodes.context("unasked", is_last=False)
+    chain = (await run_chain(ctx, {"model": model, "url": URL})).value
+    tool = (await run_chain_tool(ctx, {"name": "sales", "baseChain": chain})).value
+
+    assert model.calls == []
+    assert await tool.call({"input": "How much?"}) == "Seven."
+    assert "How much?" in model.calls[0].messages[0].content
 
 
 @pytest.mark.parametrize("tables", [{"includesTables": "staff"}, {"ignoreTables": "sales, other"}])

@@ -8,6 +8,7 @@ from engine.errors import NodeInputError
 from engine.nodes.chains import Chain
 from engine.nodes.retrieval_chains import run_vector_db
 from engine.nodes.tools import run_calculator, run_chain_tool, run_date_time
+from engine.parsers import list_parser
 from engine.prompts import Prompt
 from engine.providers.base import Document
 from engine.providers.fake import FakeChatModel, FakeEmbedder
@@ -100,6 +101,17 @@ async def test_a_chain_answers_as_a_tool(nodes: NodeWorld) -> None:
 
     assert (tool.spec.name, tool.spec.description, tool.return_direct) == ("Ask_the_poet", "For poems.", True)
     assert await tool.call({"input": "rain"}) == "You said: A poem about rain"
+
+
+async def test_a_chain_with_an_output_parser_answers_with_what_that_reads(nodes: NodeWorld) -> None:
+    model = FakeChatModel(["red", "red; blue"])
+    parser = list_parser(length=2, separator=";", autofix=True)
+    chain = Chain(model, Prompt((("user", "Colours of {thing}"),)), parser)
+
+    tool = (await run_chain_tool(nodes.context(), {"name": "colours", "baseChain": chain})).value
+
+    assert await tool.call({"input": "flags"}) == '["red","blue"]'
+    assert parser.instructions in model.calls[0].messages[0].content
 
 
 async def test_a_chain_answers_from_documents_as_a_tool(nodes: NodeWorld) -> None:
