@@ -52,6 +52,9 @@ UNAUTHORIZED = {"401": _refusal("No good key or token.", "UNAUTHORIZED", "Invali
 NO_WORKFLOW = {"404": _refusal("No such workflow.", "WORKFLOW_NOT_FOUND", "Workflow not found: welcome-user")}
 NO_RUN = {"404": _refusal("No such run.", "RUN_NOT_FOUND", "Run not found: run_abc123")}
 NO_EVENT = {"404": _refusal("No run waits for it.", "EVENT_NOT_FOUND", "Event not found: payment-received")}
+KEY_REUSED = {
+    "422": _refusal("The key came with another request.", "IDEMPOTENCY_KEY_REUSED", "Idempotency-Key 'a' came before")
+}
 OTHERS = {
     "4XX": _refusal("Refused; the error says why.", "METHOD_NOT_ALLOWED", "PUT is not allowed here; use POST"),
     "500": _refusal("The server failed.", "INTERNAL_ERROR", "The server failed; its log names this request id"),
@@ -200,6 +203,7 @@ NOTIFY: Schema = {
     "description": "Every run of the workspace that waits for it goes on; what nobody waits for is not kept. "
     "The body, any JSON, is the step's `eventData`.",
     "security": KEYED,
+    "parameters": [ONCE],
     "requestBody": {
         "content": _json(
             {},  # any JSON
@@ -217,6 +221,7 @@ NOTIFY: Schema = {
         "400": _refusal("The body is not JSON.", "INVALID_INPUT", "The body is not valid JSON"),
         **UNAUTHORIZED,
         **NO_EVENT,
+        **KEY_REUSED,
         **OTHERS,
     },
 }

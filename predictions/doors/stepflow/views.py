@@ -81,9 +81,11 @@ async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
 async def notify(request: HttpRequest, event_id: str) -> HttpResponseBase:
     """Let every run go on that waits for this event."""
     key = needed_key(await read_caller(request))
-    data = _read_json(request)
-    is_name = "\0" not in event_id
-    if not is_name or not await report_event(web_process(), workspace_id=key.workspace_id, event=event_id, data=data):
+    data, once = _read_json(request), read_once(request, key.workspace_id, "stepflow events", key.id)
+    process, is_name = web_process(), "\0" not in event_id
+    if not is_name or not await report_event(
+        process, workspace_id=key.workspace_id, event=event_id, data=data, once=once
+    ):
         raise EventNotFound(
             f"Event not found: no run waits for {event_id[:255]}, and what nobody waits for is not kept"
         )
