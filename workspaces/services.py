@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from engine.credentials import Secret
-from forjinn.core.crypto import unseal
-from forjinn.core.errors import BadRequest
+from forjinn.core.crypto import SealBroken, unseal
+from forjinn.core.errors import BadRequest, Conflict
 from forjinn.core.texts import check_name, check_storable
 from workspaces.models import LONGEST_NAME, LONGEST_VARIABLE, Credential, Membership, User, Variable, Workspace
 
@@ -85,17 +85,29 @@ def create_caller_credential(
 def open_credential(*, workspace_id: UUID, credential_id: str, given: Mapping[str, str] = NONE_GIVEN) -> Secret:
     """A secret in clear, for a run of its own workspace. `given`: what the run's caller brought, sealed, by slug.
 
-    Raises NotFound, SealBroken, and BadRequest if it is the caller's to bring and they did not.
+    Raises NotFound, Conflict if the key that it was sealed with is gone, and BadRequest if it is the caller's to bring
+    and they did not.
     """
     credential = Credential.objects.get_for(workspace_id, pk=credential_id)
+    try:
+        return Secret(_fields_of(credential, given), credential.allowed_hosts)
+    except SealBroken as exc:
+        raise Conflict(
+            f"The credential '{credential.name}' cannot be opened: the key that it was sealed with is not among "
+            "ENCRYPTION_KEYS. Put that key back behind the present one, or save the secret again"
+        ) from exc
+
+
+def _fields_of(credential: Credential, given: Mapping[str, str]) -> dict[str, str]:
     if credential.fulfillment != Credential.Fulfillment.CALLER:
-        return Secret(credential.open(), credential.allowed_hosts)
+        return credential.open()
     if credential.slug not in given:
         raise BadRequest(
             f"Whoever starts the run brings the credential '{credential.slug}': start it through POST /api/v1/runs "
             f"with connections.{credential.slug}"
         )
-    return Secret(orjson.loads(unseal(given[credential.slug])), credential.allowed_hosts)
+    brought: dict[str, str] = orjson.loads(unseal(given[credential.slug]))
+    return brought
 
 
 def variable_values(workspace_id: UUID) -> dict[str, str]:
