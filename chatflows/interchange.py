@@ -14,7 +14,7 @@ import orjson
 from chatflows.flowdata import FlowDataInvalid, kind_of, read_graph
 from chatflows.tools import MAX_TEXT, check_schema
 from forjinn.core.errors import BadRequest
-from forjinn.core.jsontext import is_too_deep
+from forjinn.core.jsontext import LONGEST_SETTINGS, is_too_deep
 from forjinn.core.texts import UNSTORABLE, one_line
 
 # What a template says of itself, beside the graph.
@@ -177,7 +177,7 @@ def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
         except FlowDataInvalid as exc:
             left_out.append(f"flow {_name(entry)!r}: {exc.message}")
         left_out += [
-            f"{name} of flow {_name(entry)!r}: expected JSON text of an object"
+            f"{name} of flow {_name(entry)!r}: expected JSON text of an object, of at most {LONGEST_SETTINGS} characters"
             for name in ("chatbotConfig", "apiConfig")
             if entry.get(name) and not _object_text(entry[name])
         ]
@@ -261,9 +261,9 @@ def _words(document: Mapping[str, Any], name: str) -> str:
 
 
 def _object_text(text: Any) -> str:
-    """JSON text of an object, "" for anything else."""
+    """JSON text of an object, "" for anything else, and for what the API would not take either."""
     try:
-        value = orjson.loads(text) if isinstance(text, str) else None
+        value = orjson.loads(text) if isinstance(text, str) and len(text) <= LONGEST_SETTINGS else None
     except orjson.JSONDecodeError:
         return ""
     return text if isinstance(value, dict) and not is_too_deep(value) else ""

@@ -9,7 +9,7 @@ import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from forjinn.core.jsontext import DEEPEST, is_too_deep
+from forjinn.core.jsontext import DEEPEST, LONGEST_SETTINGS, is_too_deep
 
 REQUIRED = {"required": "required", "null": "must not be null", "blank": "must not be empty"}
 KINDS = {dict: "an object", list: "an array", str: "text", bool: "a boolean", int: "a number", float: "a number"}
@@ -43,10 +43,12 @@ class OptionalTextField(TextField):
 
 @extend_schema_field({"type": "string", "contentMediaType": "application/json"})
 class JsonTextField(OptionalTextField):
-    """The JSON text of an object, as the editor stores its settings."""
+    """The JSON text of an object, as the editor stores its settings: every process keeps them in its memory."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
+        if len(text) > LONGEST_SETTINGS:
+            raise serializers.ValidationError(f"at most {LONGEST_SETTINGS} characters, got {len(text)}")
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as exc:

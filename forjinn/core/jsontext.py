@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+LONGEST_SETTINGS = 100_000  # characters of a flow's chatbotConfig, or its apiConfig
 DEEPEST = 100  # levels; orjson reads a thousand and writes 254, and what is kept gets wrapped before it is written
 
 

@@ -82,6 +82,7 @@ def test_flow_data_comes_back_byte_for_byte(api: Api, text: str) -> None:
         ({"flowData": f'{{"nodes":[],"edges":[],"x":{DEEP}}}'}, "flowData: nested deeper than 100 levels"),
         ({"chatbotConfig": "[]"}, "chatbotConfig: expected JSON text of an object"),
         ({"chatbotConfig": f'{{"x":{DEEP}}}'}, "chatbotConfig: nested deeper than 100 levels"),
+        ({"apiConfig": f'{{"x":"{"x" * 100_000}"}}'}, "apiConfig: at most 100000 characters, got 100008"),
         ({"apiConfig": {"a": 1}}, "apiConfig: expected text, got an object"),
         ({"apikeyid": "nope"}, "apikeyid: expected an id"),
     ],
