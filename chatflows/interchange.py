@@ -177,7 +177,7 @@ def _workspace(path: Path, document: Mapping[str, Any]) -> WorkspaceFile:
         except FlowDataInvalid as exc:
             left_out.append(f"flow {_name(entry)!r}: {exc.message}")
         left_out += [
-            f"{name} of flow {_name(entry)!r}: expected JSON text of an object, of at most {LONGEST_SETTINGS} characters"
+            f"{name} of flow {_name(entry)!r}: expected an object as JSON text, {LONGEST_SETTINGS} characters at most"
             for name in ("chatbotConfig", "apiConfig")
             if entry.get(name) and not _object_text(entry[name])
         ]

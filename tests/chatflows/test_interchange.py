@@ -251,7 +251,7 @@ class TestWorkspaceExport:
     def test_settings_that_cannot_be_read_are_told(self, workspace: Workspace, tmp_path: Path) -> None:
         said = self.imported(workspace, write(tmp_path, "all.json", self.export()))
 
-        assert "left out   chatbotConfig of flow 'Support': expected JSON text of an object" in said
+        assert "left out   chatbotConfig of flow 'Support': expected an object as JSON text" in said
         assert "apiConfig" not in said
 
     def test_a_flow_that_is_none_is_told_and_the_others_are_in(self, workspace: Workspace, tmp_path: Path) -> None:
