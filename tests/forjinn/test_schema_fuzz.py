@@ -91,6 +91,9 @@ class Things:
         self._flow_id = self._new_flow()
         answer = platform.call("POST", f"/api/v1/prediction/{self._flow_id}", {"question": "Hi"})
         self._execution_id = str(answer.json()["executionId"])
+        self._object_id = str(platform.call("GET", f"/api/v1/chatflows/{self._flow_id}").json()["objectId"])
+        turn = platform.call("POST", f"/workflows/v1/workflows/{self._object_id}/execute", {"run_input": {}})
+        self._run_object_id = str(turn.json()["run_id"])
 
     def _new_flow(self) -> str:
         graph = drawing.agentflow(self._platform.model.url)
@@ -109,11 +112,12 @@ class Things:
     def point(self, case: Call) -> None:
         """Give the case ids of things that are there."""
         changes = case.operation.method in ("put", "delete") and "flows/" in case.operation.path
+        is_by_turns = case.operation.path.startswith("/workflows/")
         present: dict[str, Callable[[], str]] = {
             "chatflow_id": self._new_flow if changes else lambda: self._flow_id,
             "execution_id": lambda: self._execution_id,
-            "run_id": lambda: f"run_{UUID(self._execution_id).hex}",
-            "workflow_id": lambda: self._flow_id,
+            "run_id": lambda: self._run_object_id if is_by_turns else f"run_{UUID(self._execution_id).hex}",
+            "workflow_id": lambda: self._object_id if is_by_turns else self._flow_id,
             "store_id": self._new_store,
             "tool_id": self._new_tool,
             "raw_key": lambda: self._platform.api_key,
