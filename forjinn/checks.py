@@ -17,6 +17,15 @@ from engine.egress import read_allowance
 from forjinn.env import EnvError
 
 WEAK = 32  # characters; what our own first start generates is longer
+POSITIVE = (
+    "DATABASE_POOL_SIZE",
+    "PREDICTION_TIMEOUT_S",
+    "PREDICTION_MAX_TOKENS",
+    "PREDICTION_CONCURRENCY",
+    "PREDICTION_WAIT_EXPIRY_H",
+    "MEMORY_MAX_MESSAGES",
+    "STREAM_RETENTION_S",
+)
 FEW = 8  # different characters; 32 random hexadecimal digits have more
 
 
@@ -76,6 +85,15 @@ def check_log_level(**_: Any) -> list[CheckMessage]:
         return []
     known = ", ".join(name for name in logging.getLevelNamesMapping() if name != "NOTSET")
     return [Error(f"LOG_LEVEL is '{settings.LOG_LEVEL}'.", hint=f"Use one of {known}.", id="forjinn.E006")]
+
+
+@register
+def check_numbers(**_: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{name} is {value}.", hint=f"Set {name} to 1 or more, or leave it out.", id="forjinn.E009")
+        for name in POSITIVE
+        if (value := getattr(settings, name)) < 1
+    ]
 
 
 @register

@@ -1,4 +1,4 @@
-"""Nothing starts in production with secrets that are missing or easily guessed, or for every host name."""
+"""What is misconfigured is named; in production nothing starts with unsafe secrets, or for every host name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 
-from forjinn.checks import check_hosts, check_secrets
+from forjinn.checks import check_hosts, check_numbers, check_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 SAFE = {
@@ -69,6 +69,16 @@ def test_keys_that_seal_nothing_are_refused(settings: Settings, keys: list[str])
     settings.ENCRYPTION_KEYS = keys
 
     assert [problem.id for problem in check_secrets()] == ["forjinn.E005"]
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_number_that_nothing_can_be_done_with_is_named(settings: Settings, value: int) -> None:
+    assert check_numbers() == []
+    settings.PREDICTION_CONCURRENCY = value
+
+    (problem,) = check_numbers()
+
+    assert problem.msg == f"PREDICTION_CONCURRENCY is {value}."
 
 
 def test_every_host_name_is_refused_in_production_only(settings: Settings) -> None:
