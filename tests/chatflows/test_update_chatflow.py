@@ -90,7 +90,7 @@ def test_a_change_from_the_revision_that_was_read_goes_through(api: Api, workspa
     assert response.headers["ETag"] != etag
 
 
-@pytest.mark.parametrize("header", ['"another"', "garbage", 'W/"{etag}"'])
+@pytest.mark.parametrize("header", ['"another"', "garbage", "", 'W/"{etag}"'])
 def test_a_change_from_another_revision_is_refused(api: Api, workspace: Workspace, header: str) -> None:
     chatflow = make_chatflow(workspace, name="Bot")
     etag = api.get(f"/chatflows/{chatflow.pk}").headers["ETag"].strip('"')
@@ -100,6 +100,16 @@ def test_a_change_from_another_revision_is_refused(api: Api, workspace: Workspac
     assert response.status_code == 412
     assert response.json()["code"] == "precondition_failed"
     assert api.get(f"/chatflows/{chatflow.pk}").json()["name"] == "Bot"
+
+
+@pytest.mark.parametrize("header", ["*", '"another", {etag}', '{etag},"another"'])
+def test_one_of_several_revisions_or_any_goes_through(api: Api, workspace: Workspace, header: str) -> None:
+    chatflow = make_chatflow(workspace)
+    etag = api.get(f"/chatflows/{chatflow.pk}").headers["ETag"]
+
+    response = api.put(f"/chatflows/{chatflow.pk}", {"name": "Mine"}, If_Match=header.format(etag=etag))
+
+    assert response.status_code == 200
 
 
 def test_of_two_editors_the_second_is_told(api: Api, workspace: Workspace) -> None:
