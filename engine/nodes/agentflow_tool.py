@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 
 from engine.context import NodeContext
+from engine.documents import wire
 from engine.errors import NodeInputError
 from engine.nodes import conversations, values
 from engine.nodes.agent_loop import named_tools
-from engine.providers.base import Tool
+from engine.providers.base import Sourced, Tool
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
 PREFIX = "tool"
@@ -58,11 +59,13 @@ async def run_tool(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     tools = named_tools([(await ctx.build(component, values.mapping(inputs, f"{param}Config"))).value])
     rows = values.items(inputs, "toolInputArgs")
     given = {str(row["inputArgName"]): _parsed(row.get("inputArgValue")) for row in rows if row.get("inputArgName")}
-    content = "\n".join([await tool.call(_arguments(tool, given)) for tool in tools.values()])
+    said = [await tool.call(_arguments(tool, given)) for tool in tools.values()]
+    content = "\n".join(said)
+    sources = [wire(document) for text in said if isinstance(text, Sourced) for document in text.documents]
     if content and ctx.streams:
         ctx.emit_token(content)
     return NodeResult(
-        output={"content": content},
+        output={"content": content, **({"sourceDocuments": sources} if sources else {})},
         input={"selectedTool": component, "toolInputArgs": given},
         state=conversations.state_updates(inputs, PREFIX),
     )

@@ -217,7 +217,7 @@ def _model(inputs: Inputs) -> ChatModel:
 
 
 def _headers(inputs: Inputs) -> dict[str, str]:
-    return {name: str(value) for name, value in values.mapping(inputs, "headers").items()}
+    return values.headers(values.mapping(inputs, "headers"))
 
 
 def _filled(prompt: str, question: str, **known: str) -> list[Message]:

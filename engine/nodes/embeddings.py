@@ -82,7 +82,7 @@ def run_vendor(vendor: EmbeddingVendor) -> NodeRun:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             params=_params(vendor, inputs),
             batch=_batch(inputs, vendor.batch),
-            timeout_s=_timeout_s(inputs),
+            timeout_s=values.patience_s(inputs, "timeout") or TIMEOUT_S,
             write=vendor.write,
             read=vendor.read,
         )
@@ -114,7 +114,7 @@ async def run_azure(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         model=deployment,
         headers={"api-key": key} if key else {},
         batch=_batch(inputs, BATCH),
-        timeout_s=_timeout_s(inputs),
+        timeout_s=values.patience_s(inputs, "timeout") or TIMEOUT_S,
     )
     return _built(ctx, inputs, endpoint)
 
@@ -144,11 +144,6 @@ def _params(vendor: EmbeddingVendor, inputs: Inputs) -> dict[str, int | str]:
 def _batch(inputs: Inputs, most: int) -> int:
     asked = values.integer(inputs, "batchSize")
     return most if asked is None or asked < 1 else min(asked, 2048)
-
-
-def _timeout_s(inputs: Inputs) -> float:
-    timeout_ms = values.number(inputs, "timeout")
-    return timeout_ms / 1000 if timeout_ms and timeout_ms > 0 else TIMEOUT_S
 
 
 NODES = (

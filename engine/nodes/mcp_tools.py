@@ -53,7 +53,7 @@ async def run_custom(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     headers = config.get("headers") or {}
     if not isinstance(headers, Mapping):
         raise NodeInputError("The headers in mcpServerConfig must be a JSON object.")
-    server = McpServer(url, ctx.world.http, {str(name): str(value) for name, value in headers.items()})
+    server = McpServer(url, ctx.world.http, values.headers(headers))
     offered = await server.tools()
     tools: list[Tool] = [FunctionTool(one.spec, _caller(server, one)) for one in _chosen(inputs, offered)]
     return NodeResult(value=tools)

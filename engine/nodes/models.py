@@ -131,7 +131,7 @@ def _base_url(vendor: Vendor, inputs: Inputs) -> str:
 def _endpoint(
     url: str, auth: Mapping[str, str], params: Mapping[str, Any], inputs: Inputs, vendor: Vendor | None = None
 ) -> Endpoint:
-    timeout_ms = values.number(inputs, "timeout")
+    patience_s = values.patience_s(inputs, "timeout")
     resolution = values.text(inputs, "imageResolution", "auto")
     return Endpoint(
         url=url,
@@ -140,7 +140,7 @@ def _endpoint(
         image_detail=resolution if values.flag(inputs, "allowImageUploads") else "",
         is_openai=vendor.is_openai if vendor else True,
         counts_usage=vendor.counts_usage if vendor else True,
-        patience=Patience(timeout_ms / 1000, timeout_ms / 1000) if timeout_ms else Patience(),
+        patience=Patience(patience_s, patience_s) if patience_s else Patience(),
     )
 
 

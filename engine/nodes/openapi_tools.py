@@ -87,7 +87,7 @@ async def run_toolkit(ctx: NodeContext, inputs: Inputs) -> NodeResult:
     (document, *_) = read_files(inputs, "openApiFile" if inputs.get("openApiFile") else "yamlFile")
     api = await asyncio.to_thread(read_api, document.text)
     url = values.text(inputs, "selectedServer", api.url).rstrip("/")
-    headers = {name: str(value) for name, value in values.mapping(inputs, "headers").items()}
+    headers = values.headers(values.mapping(inputs, "headers"))
     credential = await values.credential(ctx, inputs)
     if credential:
         check_destination(credential, url, own_url="", egress=ctx.world.http.egress)

@@ -11,6 +11,7 @@ from engine.nodes import values
 from engine.prompts import Prompt, escape, fill_in
 from engine.spec import Inputs, NodeResult, NodeSpec, NodeType, Param
 
+F_STRING = "f-string"  # how exports call {variables} in single braces
 VALUES = Param(
     "promptValues",
     "json",
@@ -60,8 +61,8 @@ FEW_SHOT = NodeSpec(
             "templateFormat",
             "options",
             "Template Format",
-            default="f-string",
-            options=("f-string",),
+            default=F_STRING,
+            options=(F_STRING,),
             optional=True,
             help="How variables are written.",
         ),
@@ -85,7 +86,15 @@ async def run_chat(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 
 async def run_few_shot(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """One template of prefix, examples and suffix. Raises NodeInputError for examples that are no list of objects."""
+    """One template of prefix, examples and suffix.
+
+    Raises NodeInputError for examples that are no list of objects, and for variables that are written in another way.
+    """
+    if (written := values.text(inputs, "templateFormat", F_STRING)) != F_STRING:
+        raise NodeInputError(
+            f"A Few Shot Prompt Template cannot read {written!r}: write variables as {{name}}, and choose {F_STRING!r} "
+            "under 'templateFormat'."
+        )
     example = values.connected(inputs, "examplePrompt", Prompt, "A Few Shot Prompt Template needs an example prompt")
     shown = [_example(example, given) for given in values.items(inputs, "examples")]
     separator = values.text(inputs, "exampleSeparator", "\n\n").replace("\\n", "\n")

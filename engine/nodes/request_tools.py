@@ -187,7 +187,7 @@ def run_method(method: Method) -> NodeRun:
             http=ctx.world.http,
             method=method,
             url=_text(inputs, f"{prefix}Url", "url").strip(),
-            headers={name: str(value) for name, value in _mapping(inputs, f"{prefix}Headers", "headers").items()},
+            headers=values.headers(_mapping(inputs, f"{prefix}Headers", "headers")),
             body=_mapping(inputs, method.body_name, "body"),
             fields=_fields(inputs, method.schema_name),
             max_output=values.integer(inputs, f"{prefix}MaxOutputLength") or MAX_OUTPUT,

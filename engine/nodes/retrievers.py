@@ -221,8 +221,11 @@ async def run_extractor(ctx: NodeContext, inputs: Inputs) -> NodeResult:
 
 
 async def run_hyde(ctx: NodeContext, inputs: Inputs) -> NodeResult:
-    """Nothing is asked until something is looked for."""
-    prompt = values.text(inputs, "customPrompt") or HYPOTHESES.get(values.text(inputs, "promptKey"), ANSWER)
+    """Nothing is asked until something is looked for. Raises NodeInputError for a prompt that is not known."""
+    key = values.text(inputs, "promptKey", "websearch")
+    if key not in HYPOTHESES:
+        raise NodeInputError(f"There is no prompt {key!r} under 'promptKey': choose one of {', '.join(HYPOTHESES)}.")
+    prompt = values.text(inputs, "customPrompt") or HYPOTHESES[key]
     retriever = StoreRetriever(_store(inputs), Search(_count(inputs, "topK", 4)))
     return await at_output(ctx, inputs, HypotheticalRetriever(_model(inputs), retriever, prompt))
 

@@ -123,7 +123,7 @@ async def run_api(ctx: NodeContext, inputs: Inputs) -> NodeResult:
         raise NodeInputError(f"apiLoader calls with GET or POST, not with {method}.")
     if values.text(inputs, "caFile"):
         raise NodeInputError("apiLoader takes no certificate of your own: clear caFile.")
-    headers = {name: str(value) for name, value in values.mapping(inputs, "headers").items()}
+    headers = values.headers(values.mapping(inputs, "headers"))
     body = values.mapping(inputs, "body") if method == "POST" else None
 
     async def read() -> list[Document]:

@@ -72,3 +72,31 @@ def test_what_nobody_can_read_as_json_is_a_value_error(written: str) -> None:
 @pytest.mark.parametrize("written", ["{'a': 1,}", '{"a": 1} // one', "{a: \\1}"])
 def test_json_is_read_as_people_type_it(written: str) -> None:
     assert values.lenient(written) == {"a": 1}
+
+
+def test_what_is_not_text_is_read_as_json_has_it() -> None:
+    given = {"is": True, "object": {"a": [1, None]}, "number": 1.5, "text": "as it is"}
+
+    read = {name: values.text(given, name) for name in given}
+
+    assert read == {"is": "true", "object": '{"a":[1,null]}', "number": "1.5", "text": "as it is"}
+
+
+def test_what_is_too_long_is_not_read_as_people_type_it() -> None:
+    """The reader of loose JSON is slow, and every other run would wait."""
+    with pytest.raises(ValueError, match=r"."):
+        values.lenient("{'a': '" + "x" * values.LONGEST_LENIENT + "'}")
+
+
+@pytest.mark.parametrize(("given", "read"), [("1500", 1.5), (0, None), ("", None), (None, None)])
+def test_milliseconds_become_seconds(given: Any, read: float | None) -> None:
+    assert values.patience_s({"timeout": given}, "timeout") == read
+
+
+def test_nobody_waits_for_less_than_no_time() -> None:
+    with pytest.raises(NodeInputError, match="timeout must be milliseconds to wait, not -5"):
+        values.patience_s({"timeout": "-5"}, "timeout")
+
+
+def test_headers_that_are_null_are_not_sent() -> None:
+    assert values.headers({"X-Key": None, "X-Count": 3, "X-Note": "n"}) == {"X-Count": "3", "X-Note": "n"}

@@ -80,6 +80,7 @@ async def test_reasoning_models_take_other_parameters(
     [
         ({"temperature": "hot"}, "temperature must be a number"),
         ({"maxTokens": "1e300"}, "maxTokens must be a whole number"),
+        ({"timeout": -1}, "timeout must be milliseconds to wait, not -1"),
         ({"baseOptions": "[]"}, "baseOptions must be a JSON object"),
         ({"baseOptions": {"headers": 7}}, "headers in baseOptions must be"),
         ({"FLOWISE_CREDENTIAL_ID": "theirs"}, "no credential 'theirs'"),

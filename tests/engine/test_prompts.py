@@ -65,6 +65,13 @@ async def test_examples_are_shown_before_the_question(nodes: NodeWorld) -> None:
     assert filled(prompt, "big") == [("user", "Antonyms:\nhap{p}y -> sad\ntall -> short\nbig ->")]
 
 
+async def test_variables_that_are_written_in_another_way_are_refused(nodes: NodeWorld) -> None:
+    inputs = {"examplePrompt": Prompt((("user", "{word}"),)), "examples": "[]", "templateFormat": "jinja-2"}
+
+    with pytest.raises(NodeInputError, match=r"cannot read 'jinja-2': write variables as \{name\}"):
+        await run_few_shot(nodes.context(), inputs)
+
+
 async def test_an_example_without_a_value_names_it(nodes: NodeWorld) -> None:
     inputs = {"examplePrompt": Prompt((("user", "{word}"),)), "examples": '[{"wrod": "x"}]', "suffix": "{input}"}
 

@@ -163,6 +163,11 @@ async def test_ranks_are_fused() -> None:
     assert texts_of(await fused.retrieve("coal")) == [COAL]
 
 
+async def test_a_prompt_of_an_unknown_name_is_refused(nodes: NodeWorld) -> None:
+    with pytest.raises(NodeInputError, match="no prompt 'webserch' under 'promptKey': choose one of websearch"):
+        await built(nodes, "HydeRetriever", vectorStore=await store(SNOW), model=FakeChatModel(), promptKey="webserch")
+
+
 async def test_an_answer_is_made_up_to_look_for_what_is_like_it(nodes: NodeWorld) -> None:
     model = FakeChatModel(replies=(COAL,))
     retriever = await built(nodes, "HydeRetriever", vectorStore=await store(SNOW, COAL), model=model, topK=1)

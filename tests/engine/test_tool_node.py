@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import NodeError, NodeInputError
 from engine.nodes.agentflow_tool import run_tool
-from engine.providers.base import ToolSpec
+from engine.providers.base import Document, Sourced, ToolSpec
 from engine.tools import FunctionTool
 from tests.engine.drawing import Board, entry_of
 from tests.engine.node_world import NodeWorld
@@ -109,3 +109,17 @@ async def test_no_tool_is_refused(nodes: NodeWorld) -> None:
 async def test_a_tool_that_fails_fails_the_node(nodes: NodeWorld) -> None:
     with pytest.raises(NodeError, match="It broke"):
         await run_tool(nodes.context(), {"toolAgentflowSelectedTool": "failer"})
+
+
+async def test_documents_that_a_tool_found_are_shown(nodes: NodeWorld) -> None:
+    async def find(arguments: Mapping[str, Any]) -> str:
+        return Sourced("Snow is white.", [Document("Snow is white.", {"source": "snow.txt"})])
+
+    nodes.components["shower"] = FunctionTool(ToolSpec("find", "", TYPED), find)
+
+    result = await run_tool(nodes.context(), tool())
+
+    assert result.output == {
+        "content": "Snow is white.",
+        "sourceDocuments": [{"pageContent": "Snow is white.", "metadata": {"source": "snow.txt"}}],
+    }
