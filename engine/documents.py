@@ -54,15 +54,16 @@ async def chunks(documents: Sequence[Document], splitter: Splitter) -> list[Docu
 
 
 def _cut(document: Document, splitter: Splitter) -> Iterator[Document]:
-    at = 0
+    at, seen, line = 0, 0, 1  # the line is that of the first character which has not been seen
     for text in splitter.cut(document.text):
         found = document.text.find(text, at)
         metadata = dict(document.metadata)
         if found >= 0:
             at = found + 1  # chunks may overlap
-            first = document.text.count("\n", 0, found) + 1
+            line += document.text.count("\n", seen, found)
+            seen = found
             loc = metadata.get("loc")
-            lines = {"from": first, "to": first + text.count("\n")}
+            lines = {"from": line, "to": line + text.count("\n")}
             metadata["loc"] = {**(loc if isinstance(loc, Mapping) else {}), "lines": lines}
         yield Document(text, metadata)
 

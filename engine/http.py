@@ -243,10 +243,13 @@ class _Hop:
         """The request that an answer redirects to."""
         url = _parse(self.url.join(_parse_location(response)))
         turns_into_get = response.status == 303 or (response.status in (301, 302) and self.method == "POST")
-        method, body = ("GET", None) if turns_into_get and self.method != "HEAD" else (self.method, self.body)
+        method, body, headers = self.method, self.body, self.headers
+        if turns_into_get and method != "HEAD":
+            method, body = "GET", None
+            # What is left tells of a body that is not sent: some servers would wait for it.
+            headers = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
         if isinstance(body, aiohttp.FormData):
             raise ProviderError(f"{self.url.host} redirected a form: give the address it is for.", retryable=False)
-        headers = self.headers
         if not _is_same_host(self.url, url):
             headers = {name: value for name, value in headers.items() if name.lower() in HARMLESS}
         return _Hop(method, url, headers, body)

@@ -20,6 +20,7 @@ from engine.providers.base import Document
 
 INSTALL = "pip install 'forjinn[retrieval]'"
 MOST_UNPACKED = 512 * 1024 * 1024
+DEEPEST = 256  # levels of a page in which selectors look
 UNSEEN = ("script", "style", "noscript", "template")
 BLOCKS = (
     "address", "article", "aside", "blockquote", "br", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
@@ -169,11 +170,26 @@ def _parts(page: BeautifulSoup, selector: str, excluded: str) -> list[Tag]:
 
 
 def _selected(page: BeautifulSoup, selector: str) -> list[Tag]:
+    if not selector:
+        return []
+    _check_depth(page)
     try:
-        return list(page.select(selector)) if selector else []
+        return list(page.select(selector))
     except Exception as exc:
         # The parser of selectors raises classes of a package that is not ours to name.
         raise NodeInputError(f"{selector!r} is no CSS selector.") from exc
+
+
+def _check_depth(page: BeautifulSoup) -> None:
+    """A selector looks at all that is around an element, so what it takes grows with a power of the depth."""
+    depths = {id(page): 0}
+    for element in page.descendants:
+        if isinstance(element, Tag):
+            depths[id(element)] = depth = depths[id(element.parent)] + 1
+            if depth > DEEPEST:
+                raise NodeInputError(
+                    f"The page is nested more than {DEEPEST} levels deep: leave CSS selectors away to read all of it."
+                )
 
 
 def _seen(part: Tag) -> str:

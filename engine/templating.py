@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, Protocol
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, Final, ParamSpec, Protocol
 
 import orjson
 from markdownify import markdownify
@@ -20,7 +20,11 @@ PLACE = re.compile(r"\d{1,9}")  # in a list; more digits would be no place, and 
 RICH_TEXT = re.compile(r"\s*<(?:p|div|h[1-6]|ul|ol|blockquote|pre|table)\b[^>]*>", re.IGNORECASE)
 UPDATES = "UpdateState"  # how the names of "Update Flow State" params end
 
+MOST_REMEMBERED = 4096  # texts that are compiled
+LONGEST_REMEMBERED = 4096  # characters
+
 MISSING: Final = object()
+Rest = ParamSpec("Rest")
 Path = tuple[str | int, ...]
 
 
@@ -153,7 +157,20 @@ def compile_value(value: Any, compile_text: CompileText) -> Any:
     return value
 
 
-@lru_cache(maxsize=4096)
+def _remembered(
+    compile_text: Callable[Concatenate[str, Rest], str | Text],
+) -> Callable[Concatenate[str, Rest], str | Text]:
+    """Compiles what was compiled lately only once. Long texts are not kept: a few thousand would fill the memory."""
+    known: Any = lru_cache(MOST_REMEMBERED)(compile_text)
+
+    @wraps(compile_text)
+    def compiled(text: str, /, *args: Rest.args, **how: Rest.kwargs) -> str | Text:
+        return (known if len(text) <= LONGEST_REMEMBERED else compile_text)(text, *args, **how)
+
+    return compiled
+
+
+@_remembered
 def agentflow_text(text: str, *, is_update: bool = False) -> str | Text:
     """A text of AgentFlow v2: every `{{ … }}` is a reference; rich text becomes Markdown."""
     if RICH_TEXT.match(text):
@@ -165,7 +182,7 @@ def agentflow_text(text: str, *, is_update: bool = False) -> str | Text:
     return Text(parts, waits)
 
 
-@lru_cache(maxsize=4096)
+@_remembered
 def classic_text(text: str, *, accepts_variables: bool, is_json: bool) -> str | Text:
     """A text of a classic graph: `{{ … }}` that are no reference belong to the text, such as a prompt's braces."""
 

@@ -149,8 +149,11 @@ async def test_a_redirected_post_becomes_what_its_status_says(
     http: HttpClient, status: int, method: str, kept: bool
 ) -> None:
     async with web_server((status, "/next")) as server:
-        await http.request("POST", server.url, json={"a": 1})
+        await http.request("POST", server.url, json={"a": 1}, headers={"X-Key": "k", "Content-Language": "en"})
 
+    headers = server.received[-1].headers
+    assert headers["x-key"] == "k"
+    assert ("content-type" in headers, "content-language" in headers) == (kept, kept)
     assert server.received[-1].method == method
     assert (server.received[-1].body == {"a": 1}) is kept
 

@@ -104,6 +104,16 @@ async def test_documents_are_cut_and_know_their_lines(nodes: NodeWorld) -> None:
     ]
 
 
+async def test_chunks_that_overlap_know_their_lines(nodes: NodeWorld) -> None:
+    given = {"chunkSize": "5", "chunkOverlap": "3", "separators": '["\\n"]'}
+    splitter = (await RUNS["recursiveCharacterTextSplitter"](nodes.context(), given)).value
+
+    documents = await load(nodes, "plainText", text="a\nb\nc\nd", textSplitter=splitter)
+
+    lines = [(d.text, d.metadata["loc"]["lines"]["from"], d.metadata["loc"]["lines"]["to"]) for d in documents]
+    assert lines == [("a\nb\nc", 1, 3), ("c\nd", 3, 4)]
+
+
 @pytest.mark.parametrize(
     ("name", "inputs", "text", "chunks"),
     [
@@ -371,6 +381,17 @@ async def test_a_selector_that_is_none_is_refused(nodes: NodeWorld, inputs: dict
     async with web_server((200, PAGE.format(""))) as server:
         with pytest.raises(NodeInputError, match="is no CSS selector"):
             await load(nodes, "cheerioWebScraper", url=server.url, **inputs)
+
+
+@pytest.mark.parametrize("depth", [100, 20_000])
+async def test_selectors_look_no_deeper_than_they_can(nodes: NodeWorld, depth: int) -> None:
+    async with web_server((200, "<html>" + "<div>" * depth + "Snow." + "</div>" * depth)) as server:
+        loading = load(nodes, "cheerioWebScraper", url=server.url, selector="div div > div")
+        if depth == 100:
+            assert (await loading)[0].text.startswith("Snow.")
+        else:
+            with pytest.raises(NodeInputError, match="more than 256 levels deep: leave CSS selectors away"):
+                await loading
 
 
 async def test_a_limit_of_0_is_all_pages(nodes: NodeWorld) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.context import NodeContext, World
 from engine.providers.base import Message
 from engine.spec import Inputs, NodeResult
-from engine.templating import MISSING, Reference, agentflow_text, as_text, classic_text, resolve
+from engine.templating import LONGEST_REMEMBERED, MISSING, Reference, agentflow_text, as_text, classic_text, resolve
 from tests.engine.drawing import Board, Does, entry_of, gives, says
 from tests.engine.node_world import MemoryHistory, NodeWorld
 
@@ -335,3 +335,11 @@ class Quoted:
 
     def whole(self, reference: Reference, value: Any) -> Any:
         return value
+
+
+def test_long_texts_are_not_remembered() -> None:
+    short, long = "{{ question }}", "x" * LONGEST_REMEMBERED + "{{ question }}"
+
+    assert agentflow_text(short) is agentflow_text(short)
+    assert agentflow_text(long) == agentflow_text(long)
+    assert agentflow_text(long) is not agentflow_text(long)
