@@ -13,6 +13,10 @@ stamp=.venv/installed
 
 say() { echo "forjinn: $*" >&2; }
 
+# `make run` beside `make test` takes its turn, where the system has a lock for shells: both would write into one .venv.
+exec 9<forjinn/embedded/install.sh
+if command -v flock >/dev/null; then flock 9; fi
+
 # What keeps a Python from serving us, in words; silent where nothing does.
 readonly OBSTACLE='
 import sys
