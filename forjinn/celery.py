@@ -11,8 +11,8 @@ from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
 
-TEND_TRIGGERS = "predictions.tend_triggers"
-TEND_S = 2.0
+FIRE_SCHEDULES, CALL_BACK = "predictions.fire_schedules", "predictions.call_back"
+LOOK_S = 2.0
 
 app = Celery("forjinn")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -27,10 +27,11 @@ app.conf.update(
     worker_prefetch_multiplier=0,
     broker_connection_retry_on_startup=True,
     broker_pool_limit=10,
-    # Each beat that runs asks for it, and workers see to it that what is due happens once. What no worker took before
-    # the next few rounds is dropped: it looks for all that is due anyway.
+    # Each beat that runs asks for these, and workers see to it that what is due happens once. What no worker took in
+    # time is dropped: the next one looks for all that is due anyway.
     beat_schedule={
-        "tend-triggers": {"task": TEND_TRIGGERS, "schedule": TEND_S, "options": {"expires": 5 * TEND_S}},
+        name: {"task": name, "schedule": LOOK_S, "options": {"expires": 5 * LOOK_S}}
+        for name in (FIRE_SCHEDULES, CALL_BACK)
     },
 )
 

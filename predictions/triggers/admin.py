@@ -6,23 +6,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
+from predictions.admin import ReadOnly
 from predictions.triggers.cron import CronInvalid
 from predictions.triggers.models import Firing, Trigger
 from predictions.triggers.services import schedule_next
-
-
-class FiringInline(TabularInline):  # type: ignore[misc]  # unfold has no types
-    model = Firing
-    fields = readonly_fields = ("execution", "scheduled_at")
-    ordering = ("-id",)
-    extra = 0
-    per_page = 20
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        return False
 
 
 @admin.register(Trigger)
@@ -42,7 +31,6 @@ class TriggerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         "next_execution",
         "is_of_flow",
     )
-    inlines = (FiringInline,)
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return False
@@ -53,3 +41,11 @@ class TriggerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         except CronInvalid:
             obj.enabled = False
         super().save_model(request, obj, form, change)
+
+
+@admin.register(Firing)
+class FiringAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    list_display = ("id", "trigger", "execution", "scheduled_at")
+    list_select_related = ("trigger", "execution")
+    search_fields = ("=trigger__id", "=execution__id")
+    show_full_result_count = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Mapping
@@ -58,9 +59,9 @@ async def call_back_due() -> int:
     if not due:
         return 0
     async with open_http() as http:
-        for answer in due:
-            is_told = await _tell(http, answer)
-            await sync_to_async(_note)(answer, is_told=is_told)
+        told = await asyncio.gather(*(_tell(http, answer) for answer in due))
+    for answer, is_told in zip(due, told, strict=True):
+        await sync_to_async(_note)(answer, is_told=is_told)
     return len(due)
 
 

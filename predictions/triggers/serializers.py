@@ -20,14 +20,15 @@ MAX_TEXT = 100_000
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A number without a fraction; "5" is none."""
+    """A number without a fraction; "5" is none, 5.0 is one."""
 
     default_error_messages = {**REQUIRED}
 
     def to_internal_value(self, data: Any) -> int:
-        if not isinstance(data, int) or isinstance(data, bool):
+        is_whole = isinstance(data, int) or (isinstance(data, float) and data.is_integer())
+        if not is_whole or isinstance(data, bool):
             raise serializers.ValidationError(f"expected a whole number, got {KINDS.get(type(data), 'another type')}")
-        return data
+        return int(data)
 
 
 @extend_schema_field(
@@ -49,13 +50,13 @@ class MappingField(serializers.Field[dict[str, str], Any, Any, Any]):
         return super().run_validation(data) or {}
 
 
-@extend_schema_field({"type": ["string", "null"], "maxLength": 254})
+@extend_schema_field({"type": ["string", "null"], "maxLength": 254, "pattern": "@|^$"})
 class AddressField(OptionalTextField):
     """An e-mail address, or nothing."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if text and "@" not in text[1:-1]:
+        if text and "@" not in text:
             raise serializers.ValidationError("expected an e-mail address")
         return text
 

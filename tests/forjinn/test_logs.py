@@ -32,6 +32,7 @@ def test_fields_follow_the_message() -> None:
         f"GET /api/v1/chatflows?apiKey={RANDOM}&page=2",
         f"Authorization: Bearer {RANDOM}",
         f"postgresql://ann:{RANDOM}@db/flows",
+        f"Not Found: /api/webhooks/{RANDOM}",
     ],
 )
 def test_secrets_are_cut_out_of_messages_and_fields(message: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.journeys.stage import wait_for_log
 from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller, names, read_frames
@@ -302,3 +303,15 @@ def failing(**inputs: Any) -> str:
     )
     fails = drawing.llm_step("http://127.0.0.1:1/v1")
     return drawing.flow([start, fails], drawing.path("startAgentflow_0", "llmAgentflow_0"))
+
+
+def test_a_callback_goes_nowhere_that_flows_may_not_call(platform: Platform, holder: Caller, new_flow: NewFlow) -> None:
+    url = "http://127.0.0.2:9/told"  # only 127.0.0.1 is allowed here
+    drawn_flow = drawn(webhookEnableAuth=False, webhookResponseMode="async", callbackUrl=url)
+    hook = Hook(platform, holder, new_flow(drawn_flow, type="AGENTFLOW"))
+
+    accepted = hook.call({})
+
+    assert accepted.status_code == 202
+    wait_for_log(platform, "worker", "callback failed")
+    assert "127.0.0.2" in (platform.var / "log" / "worker.log").read_text()

@@ -98,7 +98,7 @@ def another_beat(platform: Platform) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, *BEAT], cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
-            wait_for(lambda: "predictions.tend_triggers sent" in log.read_text(), "the second beat")
+            wait_for(lambda: "predictions.fire_schedules sent" in log.read_text(), "the second beat")
             yield
         finally:
             process.send_signal(signal.SIGTERM)
