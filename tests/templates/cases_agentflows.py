@@ -114,12 +114,12 @@ CASES = (
         [
             Turn(
                 "What is on?",
-                [call("get_events"), "A fair is on", call("allEvents"), "events"],
+                [call("get_events", id="7"), "A fair is on", call("allEvents"), "events"],
                 "",
                 "startAgentflow_0 agentAgentflow_0 agentAgentflow_1 httpAgentflow_0",
                 "agentFlowEvent usageMetadata agentFlowEvent metadata end",
                 kept=" ",  # what agent flows say that end in a node without words
-                calls=["GET /events"] * 3,
+                calls=["GET /events/7", "GET /events", "GET /events"],
                 heard="Fair",
             )
         ],

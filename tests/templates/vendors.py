@@ -146,6 +146,7 @@ ANSWERS: Mapping[str, Answer] = {
     "POST /query": _found,
     "GET /repos/FlowiseAI/FlowiseDocs/tarball/main": _repository,
     "GET /events": _always(EVENTS),
+    "GET /events/7": _always(EVENTS[:1]),
     "POST /events": _always({"created": True}),
     "GET /page": lambda vendors, call: Given(PAGE.encode(), kind="text/html"),
     "POST /sql": lambda vendors, call: _json(f"count\n42 by {call.body['query']}"),
