@@ -9,23 +9,19 @@ runs on one thread. As the threads live on, CONN_MAX_AGE works (docs/adr/0003-as
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import django
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.core import signals
 from django.core.handlers.asgi import ASGIHandler
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
+from forjinn.core.sockets import Receive, Scope, Send
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
 
 
 class Handler(ASGIHandler):
-    """Serves HTTP and the lifespan protocol, which starts and stops what a web process shares between requests."""
+    """Serves HTTP, WebSockets, and the lifespan protocol, which starts and stops what a web process shares."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +30,11 @@ class Handler(ASGIHandler):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+            return
+        if scope["type"] == "websocket":
+            from forjinn import sockets
+
+            await sockets.serve(scope, receive, send)
             return
         if scope["type"] != "http":
             raise ValueError(f"no handler for {scope['type']}")

@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/v1/", include("predictions.urls")),
     path("api/v1/", include("predictions.triggers.urls")),
     path("api/webhooks/<str:token>", call_webhook),
+    path("api/v1/", include("predictions.doors.chatterfly.urls")),
     path("api/stepflow/", include("predictions.doors.stepflow.urls")),
     path("workflows/v1/", include("predictions.doors.interactly.urls")),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(**PUBLIC), name="schema"),

@@ -31,8 +31,8 @@ ERROR_RESPONSE = {"content": {"application/json": {"schema": {"$ref": "#/compone
 def documented(**operations: Mapping[str, Any]) -> Callable[[ViewT], ViewT]:
     """Describe a view that Django REST framework does not know: an OpenAPI operation for each method.
 
-    Path parameters come from the route, the need of a key and the shared refusals are filled in (a public operation
-    says `"security": []`):
+    Path parameters come from the route unless the operation describes them, the need of a key and the shared refusals
+    are filled in (a public operation says `"security": []`):
     `@documented(post={"operationId": "prediction_create", "requestBody": ..., "responses": ...})`.
     """
 

@@ -16,6 +16,7 @@ from predictions.web import LAST_ANSWERS_S
 
 # Streams end at once and waiting callers after LAST_ANSWERS_S; only then may the server cut what is left.
 GRACE_S = int(LAST_ANSWERS_S) + 3
+MAX_FRAME = 1024 * 1024  # bytes that a WebSocket's client may say at once
 
 
 def serve(descriptor: int) -> None:
@@ -23,7 +24,10 @@ def serve(descriptor: int) -> None:
         application,
         loop="uvloop",
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_ping_interval=15.0,
+        ws_ping_timeout=15.0,
         lifespan="on",
         access_log=False,
         # The default believes whoever calls from this machine: any address could be claimed, past every rate limit.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from schemathesis.core.result import Ok
 
 from tests.platform import Platform
 from tests.predictions import drawing
+from tests.predictions.doors.chatterfly_calls import Client, Deployer
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Call = Case[Any]
@@ -83,11 +84,23 @@ MALFORMED = [(label, GenerationMode.NEGATIVE) for label, found in OPERATIONS.ite
 CALLS = [*WELL_FORMED, *MALFORMED]
 
 
+@pytest.fixture(scope="module")
+def deployed(platform: Platform) -> Iterator[Client]:
+    """The holder of a deployment's key: runs have keys of their own."""
+    body = {"name": "Fuzzed", "flowData": drawing.approval_flow("Sent")}
+    flow_id = str(platform.call("POST", "/api/v1/agentflows", body).json()["id"])
+    with Deployer(platform) as deployer:
+        client = Client(platform.url, deployer.deploy(flow_id), flow_id)
+    with client.http:
+        yield client
+
+
 class Things:
     """What is there to be asked for; calls that change or delete a flow get one of their own."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, deployed: Client) -> None:
         self._platform = platform
+        self._deployed = deployed
         self._flow_id = self._new_flow()
         answer = platform.call("POST", f"/api/v1/prediction/{self._flow_id}", {"question": "Hi"})
         self._execution_id = str(answer.json()["executionId"])
@@ -109,6 +122,13 @@ class Things:
     def _new_store(self) -> str:
         return str(self._platform.call("POST", "/api/v1/document-store/store", {"name": "Fuzzed"}).json()["id"])
 
+    def _run_name(self, case: Call) -> str:
+        """A run, as the API that the case calls spells it."""
+        if is_deployed(case):
+            return self._deployed.start()
+        by_turns = str(case.operation.path).startswith("/workflows/")
+        return self._run_object_id if by_turns else f"run_{UUID(self._execution_id).hex}"
+
     def point(self, case: Call) -> None:
         """Give the case ids of things that are there."""
         changes = case.operation.method in ("put", "delete") and "flows/" in case.operation.path
@@ -116,7 +136,7 @@ class Things:
         present: dict[str, Callable[[], str]] = {
             "chatflow_id": self._new_flow if changes else lambda: self._flow_id,
             "execution_id": lambda: self._execution_id,
-            "run_id": lambda: self._run_object_id if is_by_turns else f"run_{UUID(self._execution_id).hex}",
+            "run_id": lambda: self._run_name(case),
             "workflow_id": lambda: self._object_id if is_by_turns else self._flow_id,
             "store_id": self._new_store,
             "tool_id": self._new_tool,
@@ -129,8 +149,13 @@ class Things:
 
 
 @pytest.fixture(scope="module")
-def things(platform: Platform) -> Things:
-    return Things(platform)
+def things(platform: Platform, deployed: Client) -> Things:
+    return Things(platform, deployed)
+
+
+def is_deployed(case: Call) -> bool:
+    """Whether the call is for runs of a deployment."""
+    return str(case.operation.path).startswith("/api/v1/runs")
 
 
 def drop_guesses(case: Call) -> None:
@@ -138,6 +163,7 @@ def drop_guesses(case: Call) -> None:
     guesses = (
         (case.body, "apikeyid"), (case.body, "uploads"), (case.body, "files"),
         (case.headers, "Last-Event-ID"), (case.query, "lastEventId"),
+        (case.body, "workflow_id"), (case.body, "connections"), (case.body, "hooks"),
     )  # fmt: skip
     for part, name in guesses:
         if isinstance(part, MutableMapping):
@@ -152,7 +178,9 @@ def unjudged(case: Call) -> list[CheckFunction]:
     return [negative_data_rejection] if has_empty or is_form or query.keys() & {"keyonly", "chatType"} else []
 
 
-def exchange(label: str, mode: GenerationMode, platform: Platform, prepare: Callable[[Call], None]) -> None:
+def exchange(
+    label: str, mode: GenerationMode, platform: Platform, deployed: Client, prepare: Callable[[Call], None]
+) -> None:
     """Send what the operation's description allows, or what it does not, and hold the answer against it."""
 
     @settings(
@@ -163,7 +191,7 @@ def exchange(label: str, mode: GenerationMode, platform: Platform, prepare: Call
         if mode is GenerationMode.POSITIVE:
             drop_guesses(case)
         prepare(case)
-        headers = {"Authorization": f"Bearer {platform.api_key}"}
+        headers = {"Authorization": f"Bearer {deployed.key if is_deployed(case) else platform.api_key}"}
         case.call_and_validate(base_url=platform.url, headers=headers, excluded_checks=unjudged(case))
 
     send()
@@ -174,12 +202,14 @@ def test_the_platform_serves_this_document(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(("label", "mode"), CALLS)
-def test_any_call_is_answered_as_described(label: str, mode: GenerationMode, platform: Platform) -> None:
-    exchange(label, mode, platform, lambda case: None)
+def test_any_call_is_answered_as_described(
+    label: str, mode: GenerationMode, platform: Platform, deployed: Client
+) -> None:
+    exchange(label, mode, platform, deployed, lambda case: None)
 
 
 @pytest.mark.parametrize(("label", "mode"), [call for call in CALLS if any(name in call[0] for name in POINTED)])
 def test_a_call_for_what_is_there_is_answered_as_described(
-    label: str, mode: GenerationMode, platform: Platform, things: Things
+    label: str, mode: GenerationMode, platform: Platform, deployed: Client, things: Things
 ) -> None:
-    exchange(label, mode, platform, things.point)
+    exchange(label, mode, platform, deployed, things.point)
