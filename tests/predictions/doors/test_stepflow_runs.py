@@ -187,7 +187,7 @@ def test_a_node_that_runs_is_the_last_step(
     flow_id, _ = saved(new_flow, holder, drawing.flow(nodes, drawing.path(*(node["id"] for node in nodes))))
     run_id = stepflow.trigger(flow_id, {"question": "Hi"})["runId"]
 
-    model.stalled.wait(30)
+    assert model.stalled.wait(10)
     running = stepflow.run(run_id)
     with stepflow.follow(run_id) as following:
         events = following.events.until("status", stepName="ask")
