@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -36,11 +37,16 @@ class TriggerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return False
 
     def save_model(self, request: HttpRequest, obj: Trigger, form: Any, change: bool) -> None:
-        try:
-            schedule_next(obj)
-        except CronInvalid:
-            obj.enabled = False
-        super().save_model(request, obj, form, change)
+        # The form's row may be old by now: what has fired since must not fire again.
+        with transaction.atomic():
+            trigger = Trigger.objects.select_for_update().get(pk=obj.pk)
+            for name in form.changed_data:
+                setattr(trigger, name, form.cleaned_data[name])
+            try:
+                schedule_next(trigger)
+            except CronInvalid:
+                trigger.enabled = False
+            trigger.save()
 
 
 @admin.register(Firing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
@@ -21,6 +22,7 @@ KINDS = {WEBHOOK: Trigger.Kind.WEBHOOK, SCHEDULE: Trigger.Kind.CRON}
 
 
 @receiver(post_save, sender=Chatflow)
+@transaction.atomic
 def keep_own_trigger(instance: Chatflow, **_: object) -> None:
     """Make the flow's own trigger say what its start node says. What was set beside that stays: secret, limits."""
     if instance.version is None:
@@ -30,7 +32,7 @@ def keep_own_trigger(instance: Chatflow, **_: object) -> None:
     if start is None or start.kind not in KINDS:
         Trigger.objects.filter(chatflow=instance, is_of_flow=True).delete()
         return
-    own = Trigger.objects.filter(chatflow=instance, is_of_flow=True).first()
+    own = Trigger.objects.select_for_update().filter(chatflow=instance, is_of_flow=True).first()
     own = own or Trigger(chatflow=instance, is_of_flow=True, workspace_id=instance.workspace_id)
     before = _said(own)
     own.kind, own.node_id, own.name = KINDS[start.kind], start.node_id, start.label[:255]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Container
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
@@ -42,12 +44,13 @@ def fire_due() -> list[UUID]:
 
 def _fire_some() -> tuple[int, list[UUID]]:
     with transaction.atomic():
-        due = list(
-            Trigger.objects.select_for_update(skip_locked=True)
-            .filter(kind=Trigger.Kind.CRON, enabled=True, next_execution__lte=Now())
-            .order_by("next_execution")[:AT_ONCE]
+        due = _due()
+        known = set(
+            Firing.objects.filter(trigger__in=due)
+            .filter(scheduled_at__in=[one.next_execution for one in due])
+            .values_list("trigger_id", "scheduled_at")
         )
-        fired = [one for trigger in due if (one := _fire(trigger))]
+        fired = [one for trigger in due if (one := _fire(trigger, known))]
         runs = [run for run, _ in fired]
         if runs:
             with connection.cursor() as cursor:
@@ -62,11 +65,22 @@ def _fire_some() -> tuple[int, list[UUID]]:
     return len(due), ids
 
 
-def _fire(trigger: Trigger) -> tuple[NewRun, Firing] | None:
-    """Move the trigger on; its run, unless its flow takes none."""
+def _due() -> list[Trigger]:
+    """Locked, and their flows with them: a flow that is being saved holds its trigger next, and is left for later."""
+    return list(
+        Trigger.objects.select_related("chatflow")
+        .select_for_update(skip_locked=True, no_key=True, of=("self", "chatflow"))
+        .filter(kind=Trigger.Kind.CRON, enabled=True, next_execution__lte=Now())
+        .order_by("next_execution")[:AT_ONCE]
+    )
+
+
+def _fire(trigger: Trigger, known: Container[tuple[UUID, datetime | None]]) -> tuple[NewRun, Firing] | None:
+    """Move the trigger on; its run, unless its flow takes none or this tick has had one."""
     tick = trigger.next_execution
+    assert tick is not None, "it is due"
     flow = find_flow(trigger.chatflow_id)
-    fires = flow is not None and flow.deployed and not trigger.is_spent
+    fires = flow is not None and flow.deployed and not trigger.is_spent and (trigger.pk, tick) not in known
     if fires:
         trigger.execution_count += 1
         trigger.last_executed = timezone.now()

@@ -151,6 +151,17 @@ def test_two_beats_start_no_more_runs_than_one(schedules: Schedules, platform: P
     assert len(schedules.ended(30)) == 30
 
 
+def test_a_tick_that_has_had_its_run_gets_no_other(schedules: Schedules) -> None:
+    trigger_id = schedules.add(triggerMessage="Hi")
+    schedules.make_due()
+    schedules.ended()
+
+    schedules.make_due()
+
+    schedules.passed(trigger_id)
+    assert (len(schedules.runs()), schedules.get(trigger_id)["executionCount"]) == (1, 1)
+
+
 def test_a_schedule_starts_as_many_runs_as_it_may(schedules: Schedules) -> None:
     trigger_id = schedules.add(triggerMessage="Hi", maxExecutions=1)
     schedules.make_due()
