@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "chatflows.documents",
     "predictions",
     "predictions.triggers",
+    "predictions.hooks",
 ]
 
 # API calls pass only the first three. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
@@ -187,6 +188,7 @@ SPECTACULAR_SETTINGS = {
         "FlowType": "chatflows.serializers.KINDS",
         "AgentFlowType": "chatflows.serializers.AGENT_KINDS",
         "TriggerType": "predictions.triggers.serializers.TYPES",
+        "HookDeliveryState": "predictions.hooks.serializers.STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -204,6 +206,7 @@ PREDICTION_MAX_TOKENS = env_int("PREDICTION_MAX_TOKENS", 1_000_000)  # of all ch
 PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once in a worker process
 MEMORY_MAX_MESSAGES = env_int("MEMORY_MAX_MESSAGES", 200)  # the newest of a session that memory nodes may read
 PREDICTION_WAIT_EXPIRY_H = env_int("PREDICTION_WAIT_EXPIRY_H", 72)  # how long a run may wait for a person
+HOOK_RETENTION_D = env_int("HOOK_RETENTION_D", 30)  # how long what was sent to receivers of hooks can be looked up
 STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished run's events can be replayed
 
 # Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.

@@ -29,6 +29,7 @@ from forjinn.core.records import listen
 from predictions.commands import orders_of, read_commands
 from predictions.dispatch import QUEUE
 from predictions.duties import forever
+from predictions.hooks.deliverer import Deliverer
 from predictions.intake import BLOCK_S, Intake
 from predictions.leases import BEAT_S, Lease
 from predictions.pool import DatabaseAway, open_pool
@@ -105,6 +106,8 @@ class HostProcess:
             )
             reaper = Reaper(pool=pool, redis=redis)
             stack.push_async_callback(reaper.stop)
+            deliverer = Deliverer(pool=pool, http=http)
+            stack.push_async_callback(deliverer.stop)
             for duty in (functools.partial(read_commands, host.obey), self._look_for_orders, self._let_go, listen):
                 task = asyncio.create_task(forever(duty))
                 stack.callback(task.cancel)
