@@ -215,9 +215,14 @@ class Recorder:
         output |= of_all_steps(self._steps)
         if isinstance(ending, RunPaused) and ending.action:
             output["action"] = ending.action
-        if self._warnings:
-            output["warnings"] = self._warnings
+        if warnings := self._all_warnings():
+            output["warnings"] = warnings
         return output
+
+    def _all_warnings(self) -> list[str]:
+        """What was not done as asked, each once: by the caller first, then by the nodes' authors."""
+        done = (entry["data"] for entry in self._trace if entry["status"] == "FINISHED")
+        return list(dict.fromkeys([*self._warnings, *(told for one in done for told in one.get("warnings", ()))]))
 
     def _tools(self, ending: Ending) -> list[Any]:
         return list(ending.used_tools) if isinstance(ending, RunFinished) and ending.used_tools else self._used_tools

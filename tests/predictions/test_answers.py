@@ -155,3 +155,20 @@ def test_a_flow_that_ends_in_a_parser_answers_in_json(holder: Caller, new_flow: 
 
     assert isinstance(answer["json"], list)
     assert "text" not in answer
+
+
+def test_an_answer_tells_of_the_model_that_stood_in(holder: Caller, new_flow: NewFlow, model: ScriptedModel) -> None:
+    model.script(Reply(status=401), "I stood in.")
+    ask = drawing.llm_step(model.url)
+    config = {"modelName": "m-2", "basepath": model.url}
+    ask["data"]["policy"] = {"fallbackModel": {"name": "chatOpenAI", "config": config}}
+    start = drawing.step("startAgentflow_0", "Start", {"startInputType": "chatInput"})
+    flow_data = drawing.flow([start, ask], drawing.path("startAgentflow_0", "llmAgentflow_0"))
+    flow_id = new_flow(flow_data, type="AGENTFLOW")
+
+    answer = holder.answer(flow_id, "Hi")
+
+    assert answer["text"] == "I stood in."
+    (warning,) = answer["warnings"]
+    assert "failed, so m-2 was asked instead" in warning
+    assert "warnings" not in holder.answer(flow_id, "Hi")
