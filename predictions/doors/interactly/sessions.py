@@ -15,17 +15,18 @@ from engine.nodes.waits import SLEEP, WAIT_FOR_EVENT
 from predictions.doors.interactly.reading import RunFilter
 from predictions.pool import Connection, Pool, borrowed
 
-STATUSES = (
-    "not_started",
-    "started",
-    "running",
-    "failed",
-    "completed",
-    "paused",
-    "waiting_for_user_input",
-    "cancelled",
-    "aborted_looping_risk",
-)
+STATES_OF = {  # of `predictions.models.Execution`
+    "not_started": ("QUEUED",),
+    "started": ("QUEUED",),
+    "running": ("RUNNING", "WAITING"),
+    "failed": ("FAILED",),
+    "completed": ("COMPLETED",),
+    "paused": ("WAITING",),
+    "waiting_for_user_input": ("WAITING",),
+    "cancelled": ("CANCELLED",),
+    "aborted_looping_risk": ("FAILED",),
+}
+STATUSES = tuple(STATES_OF)
 TERMINAL = frozenset({"completed", "failed", "cancelled", "aborted_looping_risk"})
 GOING_ON = frozenset({"not_started", "started", "running"})
 IN_THE_BACKGROUND = (SLEEP.name, WAIT_FOR_EVENT.name)  # what they wait for is not the user's to say
@@ -71,13 +72,12 @@ WHERE execution_id = %(id)s AND attempt > %(after)s AND attempt <= %(upto)s ORDE
 COUNTS = """
 SELECT node_id, count(*) FROM predictions_noderun WHERE execution_id = %(id)s AND attempt <= %(after)s GROUP BY node_id
 """
-NAMED = "run.workspace_id = %(workspace_id)s AND run.object_id IS NOT NULL"
+OF_WORKSPACE = "run.object_id IS NOT NULL AND run.workspace_id = %(workspace_id)s"
+OF_FLOW = "run.object_id IS NOT NULL AND run.chatflow_id = %(chatflow_id)s"  # one of the workspace's
 CHOICES = {
-    "workflow_id": """run.chatflow_id = (
-        SELECT id FROM chatflows_chatflow WHERE object_id = %(workflow_id)s AND workspace_id = %(workspace_id)s)""",
     "start": "run.created_at >= %(start)s",
     "end": "run.created_at <= %(end)s",
-    "status": f"{STATUS} = %(status)s",
+    "status": f"run.state = ANY(%(states)s) AND {STATUS} = %(status)s",
 }
 VERSIONS = """
 SELECT version.number, version.created_at, version.author, version.id = flow.version_id AS is_active
@@ -234,24 +234,36 @@ async def _turn(
     return TurnReading(session, number + 1, is_last, [Step(*row) for row in rows], dict(counts))
 
 
-async def list_sessions(pool: Pool, *, workspace_id: UUID, chosen: RunFilter) -> tuple[list[Session], int]:
-    """A page of the workspace's runs that were begun here, newest first, and how many there are in all."""
-    wanted = {name: value for name in CHOICES if (value := getattr(chosen, name)) is not None}
-    where = " AND ".join([NAMED, *(CHOICES[name] for name in wanted)])
-    names = {
-        **wanted,
-        "workspace_id": workspace_id,
-        "looping": f"%{LOOPING}%",
-        "size": chosen.size,
-        "skipped": (chosen.page - 1) * chosen.size,
-    }
-    page = f"{COLUMNS}{TABLES} WHERE {where} ORDER BY run.id DESC LIMIT %(size)s OFFSET %(skipped)s"
-    count = f"SELECT count(*) FROM predictions_execution run {WAITS} WHERE {where}"  # noqa: S608 -- of constants
+async def list_sessions(
+    pool: Pool, *, workspace_id: UUID, chatflow_id: UUID | None, chosen: RunFilter
+) -> tuple[list[Session], int]:
+    """A page of the runs of a workspace, or of one of its flows, that were begun here, newest first; and how many."""
+    page, count, names = list_statements(workspace_id, chatflow_id, chosen)
     async with borrowed(pool) as connection:
         cursor = connection.cursor(row_factory=dict_row)
         rows = await (await cursor.execute(page, names)).fetchall()
         total = await (await connection.execute(count, names)).fetchone()
     return [Session(**row) for row in rows], total[0] if total else 0
+
+
+def list_statements(workspace_id: UUID, chatflow_id: UUID | None, chosen: RunFilter) -> tuple[str, str, dict[str, Any]]:
+    """The statement of the page, that of the count, and the values of both."""
+    wanted = {name: value for name in CHOICES if (value := getattr(chosen, name)) is not None}
+    own = OF_WORKSPACE if chatflow_id is None else OF_FLOW
+    where = " AND ".join([own, *(CHOICES[name] for name in wanted)])
+    names = {
+        **wanted,
+        "workspace_id": workspace_id,
+        "chatflow_id": chatflow_id,
+        "looping": f"%{LOOPING}%",
+        "states": list(STATES_OF.get(chosen.status or "", ())),
+        "size": chosen.size,
+        "skipped": (chosen.page - 1) * chosen.size,
+    }
+    page = f"{COLUMNS}{TABLES} WHERE {where} ORDER BY run.id DESC LIMIT %(size)s OFFSET %(skipped)s"
+    waits = WAITS if chosen.status is not None else ""  # only a status asks what is waited for
+    count = f"SELECT count(*) FROM predictions_execution run {waits} WHERE {where}"  # noqa: S608 -- of constants
+    return page, count, names
 
 
 async def list_versions(pool: Pool, chatflow_id: UUID) -> list[tuple[int, datetime, str, bool]]:

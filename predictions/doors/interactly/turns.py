@@ -222,7 +222,9 @@ async def _stop(asked: Asked, session: Session) -> TurnReading:
     """End the session now. One that was stopped before is told of again."""
     process = asked.process
     if session.status != "cancelled" and not await stop_runs(process.pool, process.redis, [session.id]):
-        raise Conflict(f"Run {session.object_id} has ended: there is nothing to stop")
+        session = await _read(asked, session.id)
+        if session.status != "cancelled":
+            raise Conflict(f"Run {session.object_id} is {session.status}: there is nothing to stop")
     return await _watched(asked, session)
 
 
@@ -233,7 +235,11 @@ async def _pause(asked: Asked, session: Session) -> TurnReading:
         if asked.flow.kind in ONE_STEP:
             raise Conflict(f"Run {session.object_id} is one step, with no place to pause at: stop it instead")
         if not await pause_runs(process.pool, process.redis, [session.id]):
-            raise Conflict(f"Run {session.object_id} is {session.status} and not at work: there is nothing to pause")
+            session = await _read(asked, session.id)
+            if session.status != "paused":
+                raise Conflict(
+                    f"Run {session.object_id} is {session.status} and not at work: there is nothing to pause"
+                )
     return await _watched(asked, session)
 
 

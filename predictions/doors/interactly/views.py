@@ -151,7 +151,12 @@ async def _turn_response(taken: Taken) -> HttpResponse:
 
 async def _listed(request: HttpRequest, key: KeyRecord) -> HttpResponse:
     chosen = read_filter(request, STATUSES)
-    found, total = await list_sessions(web_process().pool, workspace_id=key.workspace_id, chosen=chosen)
+    flow = await afind_named_flow(key.workspace_id, chosen.workflow_id) if chosen.workflow_id else None
+    if chosen.workflow_id and flow is None:
+        return json_response({"workflow_runs": [], "total": 0})
+    found, total = await list_sessions(
+        web_process().pool, workspace_id=key.workspace_id, chatflow_id=flow.id if flow else None, chosen=chosen
+    )
     return json_response({"workflow_runs": [run_record(session, (), NO_DRAWING) for session in found], "total": total})
 
 
