@@ -15,7 +15,7 @@ from yarl import URL
 from engine.errors import NodeError, ProviderError
 from engine.http import HttpClient, Patience, StreamedAnswer
 from engine.providers.base import ToolSpec
-from engine.providers.refusals import refusal
+from engine.providers.refusals import MAX_MESSAGE, refusal, scrub
 from engine.tools import tool_name
 
 VERSION = "2025-06-18"
@@ -62,7 +62,7 @@ class McpServer:
         result = await self._ask("tools/call", {"name": name, "arguments": dict(arguments)})
         text = _text(result)
         if result.get("isError"):
-            raise NodeError(text or f"{name} failed without saying why.")
+            raise NodeError(scrub(text, self._secrets) or f"{name} failed without saying why.")
         return text
 
     async def _ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -92,7 +92,8 @@ class McpServer:
         message = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
         answer = await self._send(message, self._last_id)
         if isinstance(error := answer.get("error"), Mapping):
-            raise ProviderError(f"{self._host} refused {method}: {str(error.get('message'))[:500]}", retryable=False)
+            reason = scrub(str(error.get("message")), self._secrets)[:MAX_MESSAGE]
+            raise ProviderError(f"{self._host} refused {method}: {reason}", retryable=False)
         result = answer.get("result")
         if not isinstance(result, Mapping):
             raise self._stranger()
@@ -108,8 +109,7 @@ class McpServer:
         async with self.http.stream("POST", self.url, headers=headers, body=body, patience=PATIENCE) as answer:
             if answer.status >= 300:
                 content = await answer.read(MOST_BYTES)
-                secrets = list(self.headers.values())
-                raise refusal(self._host, answer.status, content, headers=answer.headers, secrets=secrets)
+                raise refusal(self._host, answer.status, content, headers=answer.headers, secrets=self._secrets)
             self._session = answer.headers.get("mcp-session-id", self._session)
             if wanted is None:
                 return {}
@@ -121,6 +121,11 @@ class McpServer:
     @property
     def _host(self) -> str:
         return URL(self.url).host or self.url
+
+    @property
+    def _secrets(self) -> list[str]:
+        """What headers hold, whole and behind a word such as Bearer: servers repeat either."""
+        return [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
 
     def _stranger(self) -> ProviderError:
         return ProviderError(

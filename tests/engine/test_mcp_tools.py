@@ -92,6 +92,18 @@ async def test_a_refusal_does_not_repeat_the_key(nodes: NodeWorld) -> None:
     assert "k3y-k3y" not in refused.value.message
 
 
+@pytest.mark.parametrize("said", ["Bearer k3y-k3y-k3y", "k3y-k3y-k3y"])
+async def test_an_error_of_the_protocol_does_not_repeat_the_key(nodes: NodeWorld, said: str) -> None:
+    error = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": f"not with {said}"}}
+    async with web_server((200, orjson.dumps(error).decode())) as server:
+        config = {"url": server.url, "headers": {"Authorization": "Bearer k3y-k3y-k3y"}}
+
+        with pytest.raises(ProviderError, match="refused initialize: not with") as refused:
+            await run_custom(nodes.context(), {"mcpServerConfig": config})
+
+    assert "k3y-k3y" not in refused.value.message
+
+
 STARTERS = [
     '{"command": "npx", "args": ["-y", "server"]}',
     "{command: 'python', // JSON5\n}",
