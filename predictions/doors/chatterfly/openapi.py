@@ -113,7 +113,7 @@ RUN: Schema = {
         "state": {"type": "object", "description": "The input, and what nodes have added. Not shown to participants."},
         "current_step_id": {"type": ["string", "null"], "description": "The node that runs, or waits."},
         "created_at": TIME,
-        "started_at": TIME,
+        "started_at": {**TIME, "description": "When it began, or went on the last time."},
         "completed_at": TIME,
         "error": {"type": "string", "description": "Why it failed."},
     },
