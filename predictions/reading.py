@@ -153,7 +153,7 @@ async def read_run(pool: Pool, execution_id: UUID, *, redis: Redis | None = None
         steps = [StepReading(*step) for step in await _rows(connection, STEPS, execution_id)]
         turns = await _rows(connection, MESSAGES, execution_id)
         following = await _rows(connection, NEXT, execution_id)
-    tail = await _tail(redis, execution_id) if redis is not None and row["state"] == "RUNNING" else []
+    tail = await tail_of(redis, execution_id) if redis is not None and row["state"] == "RUNNING" else []
     queue = orjson.loads(following[0][0]).get("queue") if following else []
     left = row.pop("left_values") or {}
     newest = _newest_values(steps, tail, row["attempts_before"])
@@ -175,7 +175,7 @@ async def _rows(connection: Connection, statement: str, execution_id: UUID) -> l
     return await (await connection.execute(statement, [execution_id])).fetchall()
 
 
-async def _tail(redis: Redis, execution_id: UUID) -> list[tuple[str, Mapping[str, Any]]]:
+async def tail_of(redis: Redis, execution_id: UUID) -> list[tuple[str, Mapping[str, Any]]]:
     """The newest events of the run's log, newest first; none if Redis is away."""
     with contextlib.suppress(RedisError, OSError):
         rows = await redis.xrevrange(stream_key(execution_id), count=TAIL)

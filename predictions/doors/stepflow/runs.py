@@ -11,6 +11,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
+from redis.asyncio import Redis
 
 from chatflows.flowdata import FlowDataInvalid, read_graph
 from chatflows.models import ChatflowVersion
@@ -19,10 +20,10 @@ from forjinn.core.errors import DATABASE_AWAY, Unavailable
 from forjinn.core.times import iso_millis
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.doors.stepflow.refusals import RunNotFound
-from predictions.doors.stepflow.steps import Step, steps_of, value_of
+from predictions.doors.stepflow.steps import STOPPED, Step, steps_of, value_of
 from predictions.pool import Pool, borrowed
+from predictions.reading import ENDS_OF_NODES, run_name, tail_of
 
-PREFIX = "run_"
 STATUSES = {"RUNNING": "running", "WAITING": "running"}
 START = "startAgentflow"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
@@ -119,8 +120,11 @@ def ending_of(state: str, output: Mapping[str, Any] | None, error: str) -> dict[
     return {"result": said["json"] if said.get("json") is not None else value_of(str(said.get("text", "")).strip())}
 
 
-async def read_run(pool: Pool, run_id: UUID, *, workspace_id: UUID | None) -> Run:
-    """The run, of this workspace if one is named. Raises RunNotFound, DatabaseAway."""
+async def read_run(pool: Pool, redis: Redis, run_id: UUID, *, workspace_id: UUID | None) -> Run:
+    """The run, of this workspace if one is named. Raises RunNotFound, DatabaseAway.
+
+    A Redis that is away only makes the answer less exact.
+    """
     async with borrowed(pool) as connection:
         row = await (await connection.execute(RUN, [run_id])).fetchone()
         if row is None or workspace_id not in (None, row[2]):
@@ -135,9 +139,39 @@ async def read_run(pool: Pool, run_id: UUID, *, workspace_id: UUID | None) -> Ru
     entries = [*(checkpoint.done if checkpoint else ()), *(entry for (entry,) in rows)]
     if run.has_ended or run.state == "WAITING":
         return replace(run, entries=_trace(run) or entries, current=await _current(run, checkpoint, ""))
+    if run.state == "RUNNING" and (live := _live(entries, (await tail_of(redis, run_id))[::-1])):
+        return replace(run, entries=[*entries, *live[0]], current=live[1])
     if queued and not queued[0]:
         return replace(run, entries=entries)  # all nodes are behind it
     return replace(run, entries=entries, current=await _current(run, checkpoint, queued[0] if queued else ""))
+
+
+def _live(
+    written: Sequence[TraceEntry], events: Sequence[tuple[str, Mapping[str, Any]]]
+) -> tuple[list[TraceEntry], Node | None] | None:
+    """What the end of the run's log, oldest first, adds to what is written down, and the node that runs.
+
+    None if it does not reach back so far.
+    """
+    known = written[-1] if written else None
+    places = [
+        number
+        for number, (name, fields) in enumerate(events)
+        if (fields.get("entry") == known if known else name == "RunStarted")
+    ]
+    if not places:
+        return None
+    # Passes of a loop may leave equal entries: what is written down are the first ones.
+    behind = places[min(len(places), written.count(known)) - 1] if known else places[-1]
+    ended: list[TraceEntry] = []
+    begun: dict[str, Node] = {}
+    for name, fields in events[behind + 1 :]:
+        if name == "NodeStarted":
+            begun[fields["node_id"]] = Node(fields["node_id"], fields["label"])
+        elif name in ENDS_OF_NODES and fields["entry"]["status"] != STOPPED:
+            begun.pop(fields["node_id"], None)
+            ended.append(fields["entry"])
+    return ended, next(reversed(begun.values()), None)
 
 
 def _trace(run: Run) -> Sequence[TraceEntry]:
@@ -156,23 +190,6 @@ async def _current(run: Run, checkpoint: Checkpoint | None, queued: str) -> Node
     except (OperationalError, InterfaceError) as exc:
         raise Unavailable(DATABASE_AWAY) from exc
     return next((node for node in nodes if node.id == queued or (not queued and node.begins)), None)
-
-
-def run_name(run_id: UUID) -> str:
-    """The run's id on the wire."""
-    return PREFIX + run_id.hex
-
-
-def read_name(name: str) -> UUID | None:
-    """The run that this is the name of, as `run_name` writes it."""
-    digits = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or len(digits) != 32:
-        return None
-    try:
-        run_id = UUID(digits)
-    except ValueError:
-        return None
-    return run_id if run_name(run_id) == name else None
 
 
 def not_found(name: str) -> RunNotFound:

@@ -169,7 +169,8 @@ class Frames:
             return b"".join(self._teller.said(entry))
         # The database says that the run waits or has ended: the log may not have all that came before.
         try:
-            run = await read_run(self._process.pool, self._run.id, workspace_id=None)
+            process = self._process
+            run = await read_run(process.pool, process.redis, self._run.id, workspace_id=None)
         except RunNotFound:
             return b""
         return b"".join(self._teller.standing(run))

@@ -19,13 +19,14 @@ from predictions.asking import begin
 from predictions.doors.stepflow import openapi
 from predictions.doors.stepflow.access import read_caller, reading_workspace, token_of
 from predictions.doors.stepflow.refusals import EventNotFound, WorkflowNotFound, stepflow_view
-from predictions.doors.stepflow.runs import Run, not_found, read_name, read_run, run_name
+from predictions.doors.stepflow.runs import Run, not_found, read_run
 from predictions.doors.stepflow.stream import Place, follow
 from predictions.health import is_storage_up
 from predictions.idempotency import REPLAYED, read_once
 from predictions.inputs import problems_of, request_of
 from predictions.limits import check_rate
 from predictions.preferences import NONE, time_of
+from predictions.reading import read_run_name, run_name
 from predictions.requests import RequestInvalid, check_json
 from predictions.resumes import report_event
 from predictions.views.predictions import json_response
@@ -129,11 +130,12 @@ async def _find_workflow(process: WebProcess, caller: Caller, workflow_id: str) 
 
 async def _find_run(request: HttpRequest, name: str) -> Run:
     """A run of the caller's workspace, or of their token. Raises Unauthenticated, RunNotFound."""
-    run_id = read_name(name)
+    run_id = read_run_name(name)
     workspace_id = await reading_workspace(request, run_id)
     if run_id is None:
         raise not_found(name)
-    return await read_run(web_process().pool, run_id, workspace_id=workspace_id)
+    process = web_process()
+    return await read_run(process.pool, process.redis, run_id, workspace_id=workspace_id)
 
 
 def _read_input(request: HttpRequest, flow: FlowRecord) -> Mapping[str, Any]:
