@@ -117,7 +117,7 @@ def request_fields(step: Step) -> dict[str, Any]:
     asked: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     answer = step.output.get("http") or {}
     return {
-        "curl_command": f"curl -X {asked.get('method', 'GET')} '{asked.get('url', '')}'",
+        "curl_command": f"curl -X {asked.get('method', 'GET')} '{url}'" if (url := asked.get("url")) else None,
         "status_code": answer.get("status"),
         "response_body": answer.get("data"),
         "error": step.data.get("error"),
