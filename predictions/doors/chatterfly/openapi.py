@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from predictions.hooks.models import EVENTS
+from predictions.hooks.run_hooks import MAX_HOOKS, MAX_SECRET
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -71,12 +74,12 @@ HOOK: Schema = {
     "type": "object",
     "properties": {
         "url": {"type": "string", "description": "Where to POST; https."},
-        "events": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"enum": ["run.started", "run.waiting", "run.completed", "run.failed", "run.cancelled"]},
+        "events": {"type": ["array", "null"], "items": {"enum": list(EVENTS)}, "description": "All, if left out."},
+        "secret": {
+            "type": ["string", "null"],
+            "maxLength": MAX_SECRET,
+            "description": "What messages are signed with.",
         },
-        "secret": {"type": ["string", "null"], "minLength": 1, "maxLength": 512},
     },
     "required": ["url"],
 }
@@ -94,7 +97,12 @@ NEW_RUN: Schema = {
             "object of texts each. They are sealed, and forgotten when the run ends.",
             "additionalProperties": {"type": "object", "additionalProperties": TEXT},
         },
-        "hooks": {"type": ["array", "null"], "maxItems": 10, "items": HOOK, "description": "Who hears of this run."},
+        "hooks": {
+            "type": ["array", "null"],
+            "maxItems": MAX_HOOKS,
+            "items": HOOK,
+            "description": "Who hears of this run.",
+        },
         "workflow_id": {
             "description": "Not needed: the key stands for the workflow. If it is sent, it must be that one.",
         },

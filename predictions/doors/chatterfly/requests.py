@@ -12,8 +12,8 @@ from chatflows.deployments import DeploymentRecord
 from chatflows.records import FlowRecord
 from forjinn.core.errors import BadRequest
 from predictions.doors.chatterfly.connections import read_connections
-from predictions.doors.chatterfly.hooks import kept_hooks, problems_of_hooks
 from predictions.doors.chatterfly.refusals import InputUnfit
+from predictions.hooks.run_hooks import problems_of_hooks, stored_hooks
 from predictions.inputs import Problem, problems_of, request_of
 from predictions.requests import HumanAnswer, PredictionRequest, check_json, read_object
 from predictions.web import WebProcess
@@ -54,14 +54,14 @@ async def asked_for(
         problem if problem.field else Problem("input", problem.message) for problem in problems_of(flow, new.input)
     ]
     sealed, unfit = await read_connections(process.pool, flow, new.connections)
-    problems += [*unfit, *problems_of_hooks(new.hooks, process.http.egress)]
+    problems += [*unfit, *problems_of_hooks(new.hooks)]
     if problems:
         raise InputUnfit(problems)
     beside: dict[str, Any] = {"deployment": str(deployment.id)}
     if sealed:
         beside["connections"] = sealed
     if new.hooks:
-        beside["hooks"] = kept_hooks(new.hooks)
+        beside["hooks"] = stored_hooks(new.hooks)
     return replace(request_of(flow, new.input), beside=beside)
 
 
