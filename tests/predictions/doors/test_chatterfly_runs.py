@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.predictions import drawing
 from tests.predictions.doors.chatterfly_calls import Client
 from tests.predictions.doors.chatterfly_flows import INPUT, LLM
 from tests.predictions.doors.conftest import Deploy
+from tests.predictions.receiver import Receiver
 
 SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -207,3 +209,14 @@ def test_a_run_keeps_to_the_version_that_was_deployed(greeter: Client, holder: A
 
     assert saved.status_code == 200
     assert model.requests[-1].question == "Greet Alice about Billing query"
+
+
+def test_a_hook_of_the_run_hears_of_its_end(greeter: Client, model: ScriptedModel) -> None:
+    model.script("Hi Alice!")
+
+    with Receiver() as receiver:
+        run_id = greeter.start(INPUT, hooks=[{"url": receiver.url, "events": ["run.completed"], "secret": "quiet"}])
+        told = json.loads(receiver.next_call().body)
+
+    assert (told["event"], told["run_id"], told["status"]) == ("run.completed", run_id, "completed")
+    assert told["state"] == {**INPUT, "greeting": "Hi Alice!"}
