@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from tests.journeys.stage import service_url
 from tests.model_server import ScriptedModel
@@ -231,6 +232,13 @@ def test_a_run_of_another_deployment_is_not_found(approver: Client, asker: Clien
         pass
 
     assert refusal(refused)[0] == 404
+
+
+def test_a_socket_where_there_is_none_is_refused(platform: Platform) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"{platform.url.replace('http', 'ws', 1)}/api/v1/elsewhere"):
+        pass
+
+    assert refusal(refused) == (404, {"message": "Nothing here: /api/v1/elsewhere", "code": "not_found"})
 
 
 def test_a_token_in_an_address_is_in_no_log(approver: Client, platform: Platform) -> None:
