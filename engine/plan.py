@@ -266,7 +266,7 @@ def _step(node: Node, node_type: NodeType, inputs: Mapping[str, Any], registry: 
         node_type,
         static,
         dynamic,
-        without_secrets(static, registry.secrets | node.secrets),
+        without_secrets(static, registry.secrets | node.secrets | node_type.spec.secrets),
         policy,
         is_last,
         frozenset(reference.root for reference in references if reference.root not in READERS),

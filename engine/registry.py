@@ -152,10 +152,11 @@ class Registry:
             if name in self._types:
                 raise EngineError(f"Two node types are named {name!r}: rename one, or uninstall the package it is in.")
             self._types[name] = node_type
-        # Whatever the level it stands on, a param of such a name is never shown.
-        self.secrets = frozenset({"credential", "FLOWISE_CREDENTIAL_ID"}) | {
-            param.name for node_type in self for param in node_type.spec.params if param.kind == "password"
-        }
+        # Whatever the level it stands on, a param of such a name is never shown. What is a secret of one type and plain
+        # at others (`url`) is hidden where that type runs.
+        plain = {param.name for node_type in self for param in node_type.spec.params if param.kind != "password"}
+        secret = frozenset().union(*(node_type.spec.secrets for node_type in self))
+        self.secrets = frozenset({"credential", "FLOWISE_CREDENTIAL_ID"}) | (secret - plain)
 
     def get(self, name: str) -> NodeType | None:
         return self._types.get(name)

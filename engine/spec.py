@@ -99,6 +99,11 @@ class NodeSpec:
     is_free: bool = False  # to run it twice costs and does nothing more than to run it once
     extra: Extra | None = None  # what has to be installed besides
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the params that are never shown."""
+        return frozenset(param.name for param in self.params if param.kind == "password")
+
     def param(self, name: str) -> Param | None:
         return next((p for p in self.params if p.name == name), None)
 

@@ -26,9 +26,10 @@ def without_secrets(value: Any, secrets: frozenset[str]) -> Any:
 def shown_inputs(step: Step, inputs: Mapping[str, Any], secrets: frozenset[str]) -> dict[str, Any]:
     """The inputs of one run; a model or a tool that came along an edge is left out."""
     shown = dict(step.shown)
+    hidden = secrets | step.node.secrets | step.spec.secrets
     for name, _ in step.dynamic:
         value = inputs.get(name)
-        if name not in secrets and name not in step.node.secrets and _is_plain(value):
+        if name not in hidden and _is_plain(value):
             shown[name] = without_secrets(value, secrets) if isinstance(value, list | dict) else value
     return shown
 

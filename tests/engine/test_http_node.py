@@ -232,3 +232,12 @@ async def test_a_reference_to_the_node_is_its_data_and_it_says_nothing(
 
     assert entry_of(events, "end")["data"]["output"]["content"].startswith('200 {"method":"GET"')
     assert "content" not in entry_of(events, "call")["data"]["output"]
+
+
+async def test_the_trace_shows_what_was_called(board: Board, echo: str) -> None:
+    board.types["call"] = "httpAgentflow"
+    board.inputs["call"] = {"method": "GET", "url": f"{echo}/{{{{ question }}}}"}
+
+    events = await board.run("start -> call", question="x")
+
+    assert entry_of(events, "call")["data"]["input"]["url"] == f"{echo}/x"
