@@ -11,7 +11,6 @@ from predictions.commands import pause_runs, stop_runs
 from predictions.dispatch import BrokerAway, dispatch
 from predictions.idempotency import Once, find_first
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
-from predictions.requests import RequestInvalid
 from predictions.services import new_execution_id
 from predictions.web import WebProcess
 
@@ -109,8 +108,8 @@ async def fork_run(
     """Start a new run that goes on before the node's last turn, with what the journal holds of the time before.
 
     Without a node it begins anew. `version`: the number of another version of the flow, which must have the same nodes
-    up to there. Returns the new run's id, or that of the first request with the same key. Raises RequestInvalid for a
-    node that had no turn, KeyReused, Unavailable.
+    up to there. Returns the new run's id, or that of the first request with the same key. Raises NotFound for a node
+    that had no turn and for a version that there is not, KeyReused, Unavailable.
     """
     if once and (first := await find_first(process.pool, once)):
         return first.execution_id
@@ -139,16 +138,16 @@ async def fork_run(
 
 
 async def _turn(connection: Connection, run: OwnRun, node_id: str) -> tuple[int, int]:
-    row = await (await connection.execute(TURN, [run.id, node_id])).fetchone()
+    row = None if "\0" in node_id else await (await connection.execute(TURN, [run.id, node_id])).fetchone()
     if row is None:
-        raise RequestInvalid(f"fromNode: {node_id[:80]!r} had no turn in this run")
+        raise NotFound(f"fromNode: {node_id[:80]!r} had no turn in this run")
     return row[0], row[1]
 
 
 async def _version(connection: Connection, run: OwnRun, number: int) -> UUID:
     row = await (await connection.execute(VERSION, [run.chatflow_id, number])).fetchone()
     if row is None:
-        raise RequestInvalid(f"version: the flow has no version {number}")
+        raise NotFound(f"version: the flow has no version {number}")
     found: UUID = row[0]
     return found
 

@@ -60,7 +60,7 @@ async def fork(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     run = await _run(request, execution_id)
     body = read_object(request)
     from_node, version = body.get("fromNode"), body.get("version")
-    if from_node is not None and (not isinstance(from_node, str) or not from_node or "\0" in from_node):
+    if from_node is not None and (not isinstance(from_node, str) or not from_node):
         raise RequestInvalid("fromNode: expected the id of a node")
     if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**31):
         raise RequestInvalid("version: expected the number of a version")

@@ -21,7 +21,7 @@ from predictions.serializers import WIRE_STATES, ExecutionSerializer
 from predictions.views import query
 
 MOST_DELETED = 1000
-IDS = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_DELETED)
+IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}, "minItems": 1, "maxItems": MOST_DELETED}
 DELETED = inline_serializer(
     "DeletedExecutions", {"success": serializers.BooleanField(), "deletedCount": serializers.IntegerField()}
 )
@@ -92,6 +92,10 @@ class ExecutionView(APIView):
             raise Conflict(f"Execution {run.pk} is going on: cancel it first")
         run.delete()
         return Response({"success": True, "deletedCount": 1})
+
+
+def _ids_in(body: object) -> object:
+    return body.get("executionIds") if isinstance(body, dict) else None
 
 
 def _deletable(request: Request) -> ScopedQuerySet[Execution]:

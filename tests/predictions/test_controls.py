@@ -189,21 +189,22 @@ def test_a_repeated_fork_starts_one_run(holder: Caller, two_steps: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "status", "told"),
     [
-        ({"fromNode": "nowhere"}, "fromNode"),
-        ({"fromNode": 7}, "fromNode"),
-        ({"version": 99}, "version"),
-        ({"version": "2"}, "version"),
-        ([], "JSON object"),
+        ({"fromNode": "nowhere"}, 404, "fromNode"),
+        ({"fromNode": "\0"}, 404, "fromNode"),
+        ({"fromNode": 7}, 400, "fromNode"),
+        ({"version": 99}, 404, "version"),
+        ({"version": "2"}, 400, "version"),
+        ([], 400, "JSON object"),
     ],
 )
-def test_a_fork_that_makes_no_sense_is_named(holder: Caller, two_steps: str, body: Any, told: str) -> None:
+def test_a_fork_that_makes_no_sense_is_named(holder: Caller, two_steps: str, body: Any, status: int, told: str) -> None:
     source = holder.answer(two_steps, "Hello")["executionId"]
 
     refused = order(holder, source, "fork", body)
 
-    assert refused.status_code == 400
+    assert refused.status_code == status
     assert told in refused.json()["message"]
 
 
