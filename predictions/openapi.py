@@ -205,7 +205,7 @@ ACCEPTED: Schema = {
 ONCE = {
     "name": "Idempotency-Key",
     "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "The same request with the same key gets the first one's answer, for 24 hours.",
 }
 PREFER = {

@@ -64,7 +64,7 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
     sessionId = serializers.CharField()
     workspaceId = serializers.UUIDField()
     question = serializers.CharField()
-    output = serializers.JSONField(help_text="The answer's body, once there is one.", allow_null=True)
+    output = serializers.DictField(help_text="The answer's body, once there is one.", allow_null=True)
     error = serializers.CharField(required=False)
     executionData = serializers.CharField(help_text="JSON text: the executed nodes, in order.")
     usageMetadata = serializers.DictField()

@@ -62,6 +62,8 @@ async def fork(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     from_node, version = body.get("fromNode"), body.get("version")
     if from_node is not None and (not isinstance(from_node, str) or not from_node):
         raise RequestInvalid("fromNode: expected the id of a node")
+    if isinstance(version, float) and version.is_integer():
+        version = int(version)  # JSON knows no whole numbers: 2.0 is one
     if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**31):
         raise RequestInvalid("version: expected the number of a version")
     once = read_once(request, "fork", run.id)

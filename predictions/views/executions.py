@@ -20,7 +20,7 @@ from predictions.models import Execution, NodeRun
 from predictions.serializers import WIRE_STATES, ExecutionSerializer
 from predictions.views import query
 
-MOST_DELETED = 1000
+MOST_DELETED = 100
 IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}, "minItems": 1, "maxItems": MOST_DELETED}
 DELETED = inline_serializer(
     "DeletedExecutions", {"success": serializers.BooleanField(), "deletedCount": serializers.IntegerField()}
@@ -58,14 +58,13 @@ class ExecutionsView(APIView):
     @extend_schema(
         operation_id="execution_delete_many",
         summary="Delete runs that have ended, or wait, by their ids.",
-        request=inline_serializer(
-            "ExecutionsToDelete",
-            {"executionIds": serializers.ListField(child=serializers.UUIDField(), max_length=1000)},
-        ),
+        description="The ids may also come as `executionIds` of a JSON body.",
+        parameters=[OpenApiParameter("executionIds", IDS, required=True)],
+        request=None,
         responses={200: DELETED},
     )
     def delete(self, request: Request) -> Response:
-        ids = request.data.get("executionIds") if isinstance(request.data, dict) else None
+        ids = request.query_params.getlist("executionIds") or _ids_in(request.data)
         if not isinstance(ids, list) or len(ids) > MOST_DELETED:
             raise BadRequest(f"executionIds: expected a list of at most {MOST_DELETED} ids")
         chosen = [query.identifier("executionIds", str(one)) for one in ids]

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from predictions.reaper import LOST_WORKER
-from tests.journeys.stage import Stage, in_background, new_chat, read_until
+from tests.journeys.stage import WORDS, Stage, in_background, new_chat, read_until, text_of
+from tests.model_wire import Reply
 from tests.platform import Answer
 from tests.predictions import drawing
 
@@ -65,21 +65,23 @@ def test_a_worker_that_dies_while_a_run_goes_on_leaves_it_to_another_from_the_pa
     assert len(letter.model.requests) == 2
 
 
-def test_who_saw_a_part_before_the_worker_died_may_answer_again(letter: Stage) -> None:
+def test_who_saw_a_part_before_the_worker_died_gets_the_rest_of_it(letter: Stage) -> None:
     chat_id = new_chat()
     asked = letter.ask("Write", chatId=chat_id).json()
-    letter.stall(after=3)
+    letter.model.script(Reply(WORDS, stall_after=3), Reply(WORDS))
     with letter.platform.stream(letter.flow_id, "Proceed", chatId=chat_id, humanInput=YES) as stream:
         frames = iter(stream)
-        read_until(frames, "one two three")
+        read = read_until(frames, "one two three")
         letter.platform.kill("worker")
-        rest = list(frames)
+        read += list(frames)
 
-    answer = say_yes(letter, chat_id).json()
+    run = letter.execution(asked["executionId"])
 
-    assert (rest[-2].event, rest[-2].data) == ("error", LOST_WORKER)
-    assert answer["executionId"] == asked["executionId"]
-    assert [entry["nodeLabel"] for entry in answer["agentFlowExecutedData"]] == ["Start", "Approval 0", "Ask"]
+    assert text_of(read) == WORDS
+    assert (run["state"], run["output"]["text"]) == ("FINISHED", WORDS)
+    labels = [entry["nodeLabel"] for entry in run["output"]["agentFlowExecutedData"]]
+    assert labels == ["Start", "Approval 0", "Ask"]
+    assert say_yes(letter, chat_id).status == 409
 
 
 def test_a_run_that_is_about_to_go_on_can_be_stopped(letter: Stage) -> None:

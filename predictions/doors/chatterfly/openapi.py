@@ -6,6 +6,7 @@ from typing import Any
 
 from predictions.hooks.models import EVENTS
 from predictions.hooks.run_hooks import MAX_HOOKS, MAX_SECRET
+from predictions.openapi import ONCE
 
 Schema = dict[str, Any]
 
@@ -63,12 +64,6 @@ RUN_ID = {
     "schema": {"type": "string", "pattern": "^run_[0-9a-f]{32}$"},
 }
 SHOWN_TO = "A participant's token goes as well, as the bearer or as `?token=`."
-ONCE = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same request with the same key counts once, for 24 hours.",
-}
 
 HOOK: Schema = {
     "type": "object",

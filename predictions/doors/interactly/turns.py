@@ -74,7 +74,8 @@ async def take_turn(asked: Asked) -> Taken:
             return Taken(await _stop(asked, session), is_stop=True)
         case "pause":
             return Taken(await _pause(asked, session))
-        case "resume" if session.is_going_on or (session.status == "waiting_for_user_input" and not _said(asked)):
+        # Who follows a turn may come when it has just ended.
+        case "resume" if session.is_going_on or (session.status != "paused" and not _said(asked)):
             return Taken(await _watched(asked, session))
         case "resume" if session.status == "paused":
             return await _once(asked, lambda: _go_on(asked, session, HumanAnswer("order")))

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from predictions.openapi import ONCE
+
 Schema = dict[str, Any]
 
 PREFIX = "/api/stepflow"
@@ -119,12 +121,6 @@ EVENTS = {
         'id: 2.3\nevent: step\ndata: {"name":"send-email","status":"completed","result":{"sent":true}}\n\n'
         'id: 2.3.end\nevent: complete\ndata: {"status":"completed","result":{"success":true}}\n\n',
     }
-}
-ONCE: Schema = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same request with the same key gets the first one's answer, for 24 hours.",
 }
 PLACE: Schema = {"type": "string", "pattern": r"^([0-9]{1,9}\.[0-9]{1,9}(\.end)?)?$"}
 LAST_EVENT = [

@@ -250,10 +250,11 @@ def test_a_completed_run_takes_no_turn_and_no_order(turns: TurnClient, workflows
     run_id = turns.turn(workflow)["run_id"]
 
     answers = {
-        command: turns.execute(workflow, run_id, command=command)
-        for command in ("start", "data", "resume", "pause", "stop")
+        command: turns.execute(workflow, run_id, command=command) for command in ("start", "data", "pause", "stop")
     }
+    told_again = turns.turn(workflow, run_id, command="resume")
 
+    assert (told_again["status"], said(told_again)) == ("completed", ["Hello"])
     assert {command: answer.status_code for command, answer in answers.items()} == dict.fromkeys(answers, 409)
     assert all("is completed" in answer.json()["detail"] for answer in answers.values())
 
