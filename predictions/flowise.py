@@ -84,6 +84,8 @@ class FrameRenderer:
                 self._behind = fields["trace"]
             case "Retracted":
                 self._sent = self._sent[: max(0, len(self._sent) - fields["length"])]
+                # Not more than that is left to a viewer who had more.
+                self._said_before = min(self._said_before, len(self._sent))
                 yield frame("retract", {"nodeId": fields["node_id"], "length": fields["length"]})
             case "ThinkingEmitted":
                 duration = fields.get("duration_s")

@@ -300,7 +300,7 @@ def _history(body: Mapping[str, Any]) -> list[Mapping[str, str]]:
             raise RequestInvalid(f"{where}: expected an object, got {_kind(item)}")
         role = item.get("role") or item.get("type")
         content = item.get("content") if item.get("content") is not None else item.get("message")
-        if role not in ROLES:
+        if role not in ROLES or (item.get("type") or role) not in ROLES:
             raise RequestInvalid(f"{where}: role must be userMessage or apiMessage")
         if not isinstance(content, str) or "\0" in content:
             raise RequestInvalid(f"{where}: content must be text")

@@ -70,8 +70,8 @@ class Entry:
             return fields
         return None
 
-    def follows(self, other: EntryId) -> bool:
-        """Whether nothing can be missing for a viewer whose last entry is the other."""
+    def follows(self, other: EntryId, *, is_new: bool) -> bool:
+        """Whether nothing can be missing for a viewer whose last entry is the other. `is_new`: who has seen nothing."""
         if self.id.attempt == other.attempt:
             return self.id.number == other.number + 1
         if self.id.number != 1:
@@ -81,15 +81,17 @@ class Entry:
             return True
         # What an earlier attempt said, this one does not repeat; if it does not know what that was, it is only for
         # those who have seen nothing.
-        seen = None if other.number in (0, END) else str(other)
-        return bool(fields["after"] == seen)
+        if fields["after"] is None:
+            return is_new and other.number in (0, END)
+        return bool(fields["after"] == str(other))
 
 
 class Watcher:
     """One reader of one run's events from the attempt after `after` on, each entry once and in order."""
 
-    def __init__(self, hub: Hub, execution_id: UUID, *, is_live: bool, after: int) -> None:
+    def __init__(self, hub: Hub, execution_id: UUID, *, is_live: bool, after: int, is_new: bool) -> None:
         self.execution_id = execution_id
+        self.is_new = is_new
         self.is_live = is_live
         self.is_abandoned = False
         self.is_closed = False
@@ -121,7 +123,7 @@ class Watcher:
         """
         if entry.id.entry <= self.last.entry:
             return
-        if not entry.follows(self.last) or (self.is_live and len(self._queue) >= MAX_QUEUE):
+        if not entry.follows(self.last, is_new=self.is_new) or (self.is_live and len(self._queue) >= MAX_QUEUE):
             self.is_live = False
             return
         self._take(entry)
@@ -187,13 +189,15 @@ class Hub:
         duties = (self._listen_forever, self._poll_forever, self._ask_forever)
         self._tasks = [asyncio.create_task(forever(duty)) for duty in duties]
 
-    def watch(self, execution_id: UUID, *, is_live: bool, after: int = 0) -> Watcher:
+    def watch(self, execution_id: UUID, *, is_live: bool, after: int = 0, is_new: bool = True) -> Watcher:
         """Follow a run, its attempts after number `after`, until the watcher is closed.
+
+        `is_new`: who it is for has seen nothing of it; else what only the new may see is kept from them.
 
         `is_live`: the run's `reply_to` is this hub's channel and that attempt has not started, so all its entries come
         here.
         """
-        watcher = Watcher(self, execution_id, is_live=is_live and self.is_connected, after=after)
+        watcher = Watcher(self, execution_id, is_live=is_live and self.is_connected, after=after, is_new=is_new)
         self._add(watcher)
         return watcher
 

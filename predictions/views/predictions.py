@@ -207,7 +207,8 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str, *, is_brief: 
     )
     # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
     is_earlier = after and position.attempt <= run.attempts_before
-    watcher = process.hub.watch(execution_id, is_live=False, after=0 if is_earlier else run.attempts_before)
+    before = 0 if is_earlier else run.attempts_before
+    watcher = process.hub.watch(execution_id, is_live=False, after=before, is_new=not after)
     frames = Frames(watcher, renderer, after=position, closing=process.closing)
     return stream_response(frames, execution_id=str(execution_id))
 

@@ -100,6 +100,10 @@ def test_an_earlier_conversation_that_came_along_is_not_stored(holder: Caller, c
         ("Hi", "history: expected a list, got text"),
         (["Hi"], "history[0]: expected an object, got text"),
         ([{"role": "system", "content": "x"}], "history[0]: role must be userMessage or apiMessage"),
+        (
+            [{"role": "userMessage", "type": "human", "content": "x"}],
+            "history[0]: role must be userMessage or apiMessage",
+        ),
         ([{"role": "userMessage"}], "history[0]: content must be text"),
         ([{"role": "userMessage", "content": {"$ne": ""}}], "history[0]: content must be text"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 from engine.events import Event, NodeFinished, NodeStarted, RunStarted, ThinkingEmitted, TokenEmitted
 from predictions.continuing import Continuation, Shown
 from predictions.stream import EntryId
+from predictions.watch import Entry
 
 
 def log_of(*entries: Sequence[Any], attempt: int = 1) -> list[tuple[EntryId, Sequence[Any]]]:
@@ -136,3 +137,11 @@ def test_with_a_hole_in_the_log_everything_is_told_behind_what_was_written_down(
 
         assert going_on.opening == [("Continued", {"after": None, "trace": [entry("ask"), entry("start")]})]
         assert told(going_on, TokenEmitted(1, "llm", "one")) == [("TokenEmitted", "one")]
+
+
+def test_what_begins_behind_an_unknown_log_is_only_for_those_who_have_seen_nothing() -> None:
+    beginning = Entry(EntryId(2, 1), [["Continued", {"after": None, "trace": []}]])
+
+    assert beginning.follows(EntryId(0, 0), is_new=True)
+    assert not beginning.follows(EntryId(0, 0), is_new=False)
+    assert not beginning.follows(EntryId(1, 7), is_new=True)

@@ -170,3 +170,13 @@ def test_agents_that_wait_for_a_person_ask_and_offer_what_to_press() -> None:
     events = rendered([MULTIAGENT, reasoned(1), settled("WAITING", "May I?", agentReasoning=STEPS[:1], action=action)])
 
     assert [name for name, _ in events] == ["start", "agentReasoning", "token", "action", "metadata", "end"]
+
+
+def test_a_viewer_who_had_words_that_were_taken_back_gets_all_of_the_answer() -> None:
+    renderer = FrameRenderer(question="Q", chat_id="c", session_id="s", said=len("one two"))
+    events = [token("one two"), ("Retracted", {"node_id": "llm", "length": 7}), settled(text="one, two")]
+
+    frames = b"".join(rendered for name, fields in events for rendered in renderer.render(name, fields))
+
+    told = [json.loads(block.split(b"data:", 1)[1]) for block in frames.split(b"\n\n") if block]
+    assert [one["data"] for one in told if one["event"] == "token"] == ["one two", "one, two"]
