@@ -115,6 +115,7 @@ DATABASES = {
     "default": {
         **_DATABASE,
         "OPTIONS": {**_GIVING_UP, **_DATABASE["OPTIONS"]},
+        "ENGINE": "forjinn.core.postgres",  # connections follow scopes
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
