@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
@@ -19,6 +18,7 @@ from chatflows.flowdata import DeclaredInput, FlowDataInvalid, FlowFacts, facts_
 from chatflows.models import SLUG_LENGTH, Chatflow, ChatflowVersion
 from forjinn.core.errors import DATABASE_AWAY, Unavailable
 from forjinn.core.records import RecordCache, announce_stale
+from forjinn.core.scopes import SYSTEM, in_scope
 
 LONGEST_NAME = SLUG_LENGTH
 ALWAYS_STREAMABLE = frozenset({"MULTIAGENT", "AGENTFLOW", "AUTOADK", "AUTOGEN", "CREWAI"})
@@ -71,7 +71,7 @@ async def aflow_at(flow: FlowRecord, version_id: UUID) -> FlowRecord:
     if version_id == flow.version_id:
         return flow
     try:
-        facts = await sync_to_async(_facts)(version_id)
+        facts = await in_scope(SYSTEM, _facts, version_id)  # kept for whoever asks next: they are the version's
     except (OperationalError, InterfaceError) as exc:
         raise Unavailable(DATABASE_AWAY) from exc
     return replace(

@@ -29,6 +29,7 @@ from engine.providers.base import Message
 from engine.registry import Registry
 from engine.runner import Commands, Limits, Resume, run_flow
 from engine.vectors import Shelf
+from forjinn.core.scopes import tenant
 from predictions.checkpoints import Checkpoint
 from predictions.commands import TO_PAUSE
 from predictions.continuing import Continuation, Shown
@@ -146,7 +147,9 @@ class RunHost:
         if run.pause_requested:
             commands.pause()
         try:
-            await self._run(run, commands)
+            # Whatever the run reads by the ORM, in whichever thread, it reads as its own workspace.
+            with tenant(run.workspace_id):
+                await self._run(run, commands)
         finally:
             del self._running[run.id]
 

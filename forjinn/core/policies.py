@@ -36,7 +36,8 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO {TENANT_ROLE}', current_schema());
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE EXCEPTION 'This database user may not create the role that keeps workspaces apart. An administrator runs '
-        'once: CREATE ROLE {TENANT_ROLE} NOLOGIN (unless it is there); GRANT {TENANT_ROLE} TO %', quote_ident(current_user);
+        'once: CREATE ROLE {TENANT_ROLE} NOLOGIN (unless it is there); GRANT {TENANT_ROLE} TO %',
+        quote_ident(current_user);
 END
 $$
 """  # noqa: S608 -- of constants

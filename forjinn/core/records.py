@@ -25,6 +25,7 @@ from redis import Redis, RedisError
 from redis.asyncio import Redis as AsyncRedis
 
 from forjinn.core.errors import DATABASE_AWAY, Unavailable
+from forjinn.core.scopes import system_scope
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,9 @@ class RecordCache(Generic[K, R]):
             if not is_in_transaction:
                 # Where no request begins and ends (a worker), nobody else would notice a connection that has died.
                 close_old_connections()
-            record = self._load(key)
+            # A record tells whose something is: it is found by an id or by a secret's hash, before that is known.
+            with system_scope():
+                record = self._load(key)
         except (OperationalError, InterfaceError) as exc:
             raise Unavailable(DATABASE_AWAY) from exc
         with self._lock:
