@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -9,10 +11,11 @@ from rest_framework.request import Request
 
 from apikeys.records import KeyRecord, find_key
 from forjinn.core.errors import AUTH_CHALLENGE
+from forjinn.core.scopes import enter
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Sets `request.auth` to the key's record; its workspace is the caller's. There is no user."""
+    """Sets `request.auth` to the key's record; its workspace is the caller's, and the request's. There is no user."""
 
     def authenticate(self, request: Request) -> tuple[None, KeyRecord] | None:
         raw = sent_key(request)
@@ -22,6 +25,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if key is None:
             # Unknown, revoked, expired and malformed look alike: a difference would confirm a guess.
             raise AuthenticationFailed("Invalid API key")
+        enter(key.workspace_id, actor=json.dumps({"kind": "key", "id": str(key.id), "name": key.name}))
         return None, key
 
     def authenticate_header(self, request: Request) -> str:

@@ -16,6 +16,7 @@ from apikeys.models import ApiKey
 from chatflows.flowdata import digest_of, read_graph
 from chatflows.models import SLUG_LENGTH, Chatflow, ChatflowVersion
 from forjinn.core.errors import BadRequest, NotFound, PreconditionFailed
+from forjinn.core.scopes import current, system_scope
 
 
 class Changes(TypedDict, total=False):
@@ -96,7 +97,11 @@ def delete_chatflow(
     if_revision: Collection[str] | None = None,
 ) -> None:
     """Delete a flow for good, with its versions and all that its runs left. Raises NotFound, PreconditionFailed."""
-    _lock(workspace_id, chatflow_id, kinds, if_revision).delete()
+    flow = _lock(workspace_id, chatflow_id, kinds, if_revision)
+    # A flow and its versions point at each other, so Django deletes the flow first; then its versions would not be
+    # there any more for the workspace, and stay behind.
+    with system_scope(current().actor):
+        flow.delete()
 
 
 def _lock(

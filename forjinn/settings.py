@@ -58,10 +58,11 @@ INSTALLED_APPS = [
     "predictions.hooks",
 ]
 
-# API calls pass only the first three. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
+# API calls pass only the first four. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
 # every API call up to two hops to a thread.
 MIDDLEWARE = [
     "forjinn.core.middleware.request_ids",
+    "forjinn.core.middleware.confined",
     "corsheaders.middleware.CorsMiddleware",
     "forjinn.core.middleware.pages_only",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
@@ -15,7 +16,8 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.module_loading import import_string
 
 from forjinn.core.ids import uuid7
-from forjinn.core.paths import is_page
+from forjinn.core.paths import ADMINISTRATION, is_page
+from forjinn.core.scopes import request_scope, system_scope
 
 Handler = Callable[[HttpRequest], Any]
 
@@ -56,6 +58,31 @@ def _name(request: HttpRequest) -> str:
     request_id = sent if SANE_ID.fullmatch(sent) else str(uuid7())
     request.request_id = request_id  # type: ignore[attr-defined]  # ours, on Django's own class
     return request_id
+
+
+@sync_and_async_middleware
+def confined(get_response: Handler) -> Handler:
+    """Let a request see nothing until something says whose it is; the administration works for all workspaces."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            with _scope_of(request):
+                response: HttpResponseBase = await get_response(request)
+                return response
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with _scope_of(request):
+            response: HttpResponseBase = get_response(request)
+            return response
+
+    return middleware
+
+
+def _scope_of(request: HttpRequest) -> AbstractContextManager[None]:
+    # Sessions and accounts belong to no workspace, and what opens the administration is being staff.
+    return system_scope() if request.path.startswith(ADMINISTRATION) else request_scope()
 
 
 @sync_and_async_middleware

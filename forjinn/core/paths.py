@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+ADMINISTRATION = "/admin/"
 PROBES = frozenset({"/health", "/ready"})
 
 

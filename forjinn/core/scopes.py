@@ -2,9 +2,9 @@
 
 A scope belongs to the code that runs, like its stack, and threads that the code hands work to inherit it
 (`sync_to_async`, tasks of asyncio). Connections follow it: each one remembers which scope PostgreSQL was told last, and
-says another one before the next statement that needs it (`forjinn.core.postgres`, `predictions.pool`). So leaving a
-scope costs nothing, and neither an exception nor a connection that is used again can carry one along. What the scopes
-then mean is in the policies of the tables (`forjinn.core.policies`, docs/adr/0011-row-level-security.md).
+says another one before the next statement that needs it (`forjinn.core.postgres`). Leaving a scope costs nothing, and
+neither an exception nor a connection that is used again can carry one along. What the scopes then mean is in the
+policies of the tables (`forjinn.core.policies`, docs/adr/0011-row-level-security.md).
 """
 
 from __future__ import annotations
@@ -54,21 +54,11 @@ SYSTEM = Scope(is_system=True)  # for duties that concern many tenants at once, 
 CONFINED = Scope()
 
 _entered: ContextVar[Scope | None] = ContextVar("scope", default=None)
-_default = SYSTEM
-
-
-def confine_process() -> None:
-    """From now on code of this process that says nothing sees nothing. Web and worker begin with this.
-
-    Commands and migrations do not: whoever may start them owns the database.
-    """
-    global _default
-    _default = CONFINED
 
 
 def current() -> Scope:
-    """The scope of the code that asks."""
-    return _entered.get() or _default
+    """The scope of the code that asks: the system's outside of requests and runs, as for commands and migrations."""
+    return _entered.get() or SYSTEM
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from chatflows.models import Chatflow
 from chatflows.records import afind_flow
+from forjinn.core.scopes import SYSTEM, in_scope
 from predictions.publicity import public_config
 from predictions.store import Store
 from predictions.web import web_process
@@ -21,7 +21,8 @@ SHOWN_FLOWS = 50
 
 async def index(request: HttpRequest) -> HttpResponse:
     """What runs here, and the way to docs, admin and chats."""
-    return render(request, "predictions/index.html", {"flows": await sync_to_async(_public_flows)()})
+    flows = await in_scope(SYSTEM, _public_flows)  # those of all workspaces
+    return render(request, "predictions/index.html", {"flows": flows})
 
 
 async def chat(request: HttpRequest, chatflow_id: UUID) -> HttpResponse:
