@@ -1,0 +1,78 @@
+"""Who calls, and the one function that decides what they may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from forjinn.core.errors import Forbidden, NotFound
+from workspaces.permissions import FLOW_BOUND, MAKES_FLOWS
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permissions, and what they come from: `the role Editor`."""
+
+    source: str
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, and why, for people."""
+
+    is_allowed: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Somebody who has shown who they are, in one workspace. What they may is the union of their grants.
+
+    `flows`: the only flows that they can reach; None: all of the workspace.
+    """
+
+    kind: Literal["key", "member"] = "key"
+    id: UUID
+    workspace_id: UUID
+    name: str
+    grants: tuple[Grant, ...]
+    flows: frozenset[UUID] | None = None
+
+    def may(self, permission: str, flow_id: UUID | None = None) -> bool:
+        """As `decide`, without the reason."""
+        return decide(self, permission, flow_id).is_allowed
+
+    def check(self, permission: str, flow_id: UUID | None = None) -> None:
+        """Raises NotFound for a flow that they cannot reach, Forbidden for what they may not do."""
+        if flow_id is not None and not self.reaches(flow_id):
+            raise NotFound(f"Chatflow {flow_id} not found")
+        decision = decide(self, permission, flow_id)
+        if not decision.is_allowed:
+            raise Forbidden(decision.why)
+
+    def reaches(self, flow_id: UUID) -> bool:
+        return self.flows is None or flow_id in self.flows
+
+    def within(self, rows: Rows, column: str) -> Rows:
+        """Those rows whose flow, named by the column, they can reach."""
+        return rows if self.flows is None else rows.filter(**{f"{column}__in": self.flows})
+
+
+def decide(access: Access, permission: str, flow_id: UUID | None = None) -> Decision:
+    """Whether they may do this at all or, where a flow is named, to this flow."""
+    source = next((grant.source for grant in access.grants if permission in grant.permissions), None)
+    if source is None:
+        given = ", ".join(grant.source for grant in access.grants) or "no role"
+        return Decision(False, f"{permission} is needed; {access.name} has {given}, which does not allow it")
+    if access.flows is not None:
+        if permission.partition(":")[0] not in FLOW_BOUND or permission in MAKES_FLOWS:
+            return Decision(False, f"{permission} is needed; {access.name} is limited to some flows")
+        if flow_id is not None and flow_id not in access.flows:
+            return Decision(False, f"{access.name} is limited to other flows")
+    return Decision(True, f"{source} allows {permission}")
