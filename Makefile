@@ -3,6 +3,7 @@
 PY := .venv/bin/python
 INSTALL := forjinn/embedded/install.sh
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+APPS := apikeys chatflows engine forjinn predictions workspaces
 LOCKS := requirements.lock requirements-run.lock requirements-test.lock requirements-uv.lock
 # Nothing listens there: what `check` runs must not need a database, and must not find one by chance.
 NO_SERVICES := DATABASE_URL=postgresql://127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
@@ -27,7 +28,7 @@ test: setup  ## Run every test, the fast ones first, against services of their o
 	$(PY) -m pytest tests/engine
 	$(PY) -m pytest tests --ignore=tests/engine
 
-check: setup  ## Format, lint, types, import rules, migrations, locks, container files
+check: setup  ## Format, lint, types, import rules, migrations, locks, container files, weak spots, licences, secrets
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	.venv/bin/lint-imports
@@ -36,6 +37,10 @@ check: setup  ## Format, lint, types, import rules, migrations, locks, container
 	.venv/bin/hadolint docker/Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	for script in $(INSTALL) .ci/run docker/*.sh; do bash -n $$script || exit 1; done
+	.venv/bin/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive $(APPS)
+	$(PY) .ci/licences.py requirements.lock
+	$(PY) .ci/secrets.py
+	$(PY) .ci/audit.py requirements.lock
 	! grep -nE '://|--index|--find-links' $(LOCKS)  # a lock that names a host works in one place only
 	! git grep -n '"resolved"' -- '*package-lock.json'
 	! git ls-files '*.py' | xargs wc -l | awk '$$1 > 600 && $$2 != "total"' | grep .  # files too long to read

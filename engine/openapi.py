@@ -79,7 +79,7 @@ def _parse(text: str) -> Mapping[str, Any]:
         document = orjson.loads(text)
     except ValueError:
         try:
-            read = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 -- a SafeLoader
+            read = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 -- a SafeLoader  # nosec B506
             # Schemas are handed to models as JSON, and YAML has dates, bytes, and keys that are numbers.
             document = orjson.loads(orjson.dumps(read, default=str, option=orjson.OPT_NON_STR_KEYS))
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
