@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -11,7 +9,10 @@ from rest_framework.request import Request
 
 from apikeys.records import KeyRecord, find_key
 from forjinn.core.errors import AUTH_CHALLENGE
-from forjinn.core.scopes import enter
+from workspaces.access import admit_access
+
+KEY_MISSING = "API key missing: send Authorization: Bearer <key>"
+KEY_INVALID = "Invalid API key"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -20,22 +21,16 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[None, KeyRecord] | None:
         raw = sent_key(request)
         if raw is None:
-            raise AuthenticationFailed("API key missing: send Authorization: Bearer <key>")
+            raise AuthenticationFailed(KEY_MISSING)
         key = find_key(raw)
         if key is None:
             # Unknown, revoked, expired and malformed look alike: a difference would confirm a guess.
-            raise AuthenticationFailed("Invalid API key")
-        enter(key.workspace_id, actor=json.dumps({"kind": "key", "id": str(key.id), "name": key.name}))
+            raise AuthenticationFailed(KEY_INVALID)
+        admit_access(request, key)
         return None, key
 
     def authenticate_header(self, request: Request) -> str:
         return AUTH_CHALLENGE
-
-
-def key_of(request: Request) -> KeyRecord:
-    """The key that an authenticated request came with."""
-    assert isinstance(request.auth, KeyRecord), "only behind ApiKeyAuthentication and HasWorkspace"
-    return request.auth
 
 
 def sent_key(request: Request | HttpRequest) -> str | None:

@@ -6,6 +6,7 @@ import hmac
 from typing import ClassVar, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from forjinn.core.ids import uuid7
@@ -34,6 +35,9 @@ class ApiKey(WorkspaceScoped):
     name = models.CharField(max_length=LONGEST_NAME)
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    # What it may do, and to which flows; None: all.
+    permissions = ArrayField(models.CharField(max_length=60), null=True, blank=True)
+    flows = ArrayField(models.UUIDField(), null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)  # to the minute
     expires_at = models.DateTimeField(null=True, blank=True)

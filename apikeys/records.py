@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
@@ -14,18 +13,17 @@ from django.utils import timezone
 
 from apikeys.models import ApiKey, hash_key
 from forjinn.core.records import RecordCache, announce_stale
+from workspaces.access import Access, Grant
+from workspaces.permissions import PERMISSIONS
 
 KEY_SHAPE = re.compile(r"fj-[A-Za-z0-9_-]{40}")
 LAST_USED_STEP = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord(Access):
     """A key that is good, as far as this process knows."""
 
-    id: UUID
-    workspace_id: UUID
-    name: str
     expires_at: datetime | None
 
 
@@ -50,7 +48,20 @@ def _load(digest: str) -> KeyRecord | None:
     if key is None:
         return None
     note_use(key)
-    return KeyRecord(id=key.pk, workspace_id=key.workspace_id, name=key.name, expires_at=key.expires_at)
+    return KeyRecord(
+        id=key.pk,
+        workspace_id=key.workspace_id,
+        name=key.name,
+        grants=(_grant(key),),
+        flows=None if key.flows is None else frozenset(key.flows),
+        expires_at=key.expires_at,
+    )
+
+
+def _grant(key: ApiKey) -> Grant:
+    if key.permissions is None:
+        return Grant("a key for everything", PERMISSIONS)
+    return Grant("a key for some permissions", PERMISSIONS.intersection(key.permissions))
 
 
 def note_use(key: ApiKey) -> None:

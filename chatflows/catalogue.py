@@ -18,6 +18,7 @@ from engine.flow_schema import flow_schema
 from engine.icons import icon_svg
 from engine.registry import Registry, load_registry
 from forjinn.core.errors import NotFound
+from forjinn.core.permissions import MEMBER, PUBLIC
 
 # What packages bring does not change while the process runs.
 FOR_A_DAY = "public, max-age=86400"
@@ -88,6 +89,8 @@ def _schema() -> Mapping[str, Any]:
 class NodesView(APIView):
     """The node types of this server."""
 
+    needs = {"GET": MEMBER}
+
     @extend_schema(
         operation_id="node_list",
         summary="List the node types.",
@@ -100,6 +103,8 @@ class NodesView(APIView):
 class NodeView(APIView):
     """One node type."""
 
+    needs = {"GET": MEMBER}
+
     @extend_schema(operation_id="node_get", summary="Read one node type.", responses=TYPE_ENTRY)
     def get(self, request: Request, name: str) -> Response:
         if name not in _entries():
@@ -109,6 +114,8 @@ class NodeView(APIView):
 
 class CredentialKindsView(APIView):
     """The kinds of credentials that node types take."""
+
+    needs = {"GET": MEMBER}
 
     @extend_schema(
         operation_id="credential_kind_list",
@@ -122,6 +129,8 @@ class CredentialKindsView(APIView):
 class CredentialKindView(APIView):
     """One kind of credential."""
 
+    needs = {"GET": MEMBER}
+
     @extend_schema(operation_id="credential_kind_get", summary="Read one kind of credential.", responses=KIND_ENTRY)
     def get(self, request: Request, name: str) -> Response:
         if name not in CREDENTIAL_KINDS:
@@ -132,8 +141,9 @@ class CredentialKindView(APIView):
 class PublicView(APIView):
     """Open to everybody: it says nothing of any workspace."""
 
+    needs = {"GET": PUBLIC}
+
     authentication_classes = ()
-    permission_classes = ()
 
 
 class NodeIconView(PublicView):

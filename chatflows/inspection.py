@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
+from chatflows.access import either, find_own_flow
 from chatflows.catalogue import node_types
 from chatflows.documents.models import DocumentStore
 from chatflows.models import Chatflow, Tool
@@ -22,6 +22,7 @@ from engine.errors import FlowError
 from engine.flow import Node, read_drawing
 from engine.overrides import node_params
 from engine.spec import Param
+from workspaces.access import access_of
 
 PROBLEMS_HEADER = "X-Flow-Problems"
 TEXT = {"type": "string"}
@@ -69,21 +70,26 @@ CONFIG_LIST = OpenApiResponse(
 class FlowProblemsView(APIView):
     """What is wrong with a flow."""
 
+    needs = {"GET": either("view")}
+
     @extend_schema(
         operation_id="chatflow_problems", summary="All that keeps a flow from running.", responses=PROBLEM_LIST
     )
     def get(self, request: Request, chatflow_id: str) -> Response:
-        return Response([problem_entry(problem) for problem in problems_of(_find(request, chatflow_id))])
+        flow = find_own_flow(access_of(request), "view", chatflow_id)
+        return Response([problem_entry(problem) for problem in problems_of(flow)])
 
 
 class FlowConfigView(APIView):
     """What callers may change of a flow, once its owner has enabled it."""
 
+    needs = {"GET": either("view")}
+
     @extend_schema(
         operation_id="flow_config", summary="The inputs of a flow that can be overridden.", responses=CONFIG_LIST
     )
     def get(self, request: Request, chatflow_id: str) -> Response:
-        chatflow = _find(request, chatflow_id)
+        chatflow = find_own_flow(access_of(request), "view", chatflow_id)
         assert chatflow.version is not None, "a saved flow has a version"
         try:
             nodes = read_drawing(chatflow.version.flow_data).nodes.values()
@@ -117,11 +123,6 @@ def problem_entry(problem: Problem) -> dict[str, str]:
         "code": problem.code,
         "subject": problem.subject,
     }
-
-
-def _find(request: Request, chatflow_id: str) -> Chatflow:
-    flows = Chatflow.objects.select_related("version")
-    return flows.get_for(key_of(request).workspace_id, pk=chatflow_id)
 
 
 def _config_entries(node: Node) -> Iterator[dict[str, Any]]:

@@ -7,13 +7,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from chatflows.access import AGENT_KINDS, KINDS
 from chatflows.models import Chatflow, Tool
 from chatflows.tools import MAX_TEXT
 from forjinn.core.fields import FlagField, JsonTextField, OptionalTextField, ReferenceField, TextField
 from forjinn.core.times import iso_millis
-
-KINDS = tuple(Chatflow.Kind.values)
-AGENT_KINDS = ("AGENTFLOW", "AUTOADK", "AUTOGEN", "CREWAI")
 
 # What a row of a list needs: no text of a flow is read for it.
 LISTED = (

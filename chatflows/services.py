@@ -61,7 +61,6 @@ def update_chatflow(
     workspace_id: UUID,
     chatflow_id: object,
     author: str,
-    kinds: Collection[str] = tuple(Chatflow.Kind),
     flow_data: str | None = None,
     if_revision: Collection[str] | None = None,
     **changes: Unpack[Changes],
@@ -71,7 +70,7 @@ def update_chatflow(
     `if_revision`: only if the flow is at one of these revisions; PreconditionFailed otherwise. Raises NotFound,
     FlowDataInvalid, and BadRequest for a key of another workspace.
     """
-    chatflow = _lock(workspace_id, chatflow_id, kinds, if_revision)
+    chatflow = _lock(workspace_id, chatflow_id, if_revision)
     if "apikey_id" in changes:
         _check_apikey(workspace_id, changes["apikey_id"])
     changed = [name for name, value in changes.items() if getattr(chatflow, name) != value]
@@ -93,21 +92,18 @@ def delete_chatflow(
     *,
     workspace_id: UUID,
     chatflow_id: object,
-    kinds: Collection[str] = tuple(Chatflow.Kind),
     if_revision: Collection[str] | None = None,
 ) -> None:
     """Delete a flow for good, with its versions and all that its runs left. Raises NotFound, PreconditionFailed."""
-    flow = _lock(workspace_id, chatflow_id, kinds, if_revision)
+    flow = _lock(workspace_id, chatflow_id, if_revision)
     # A flow and its versions point at each other, so Django deletes the flow first; then its versions would not be
     # there any more for the workspace, and stay behind.
     with system_scope(current().actor):
         flow.delete()
 
 
-def _lock(
-    workspace_id: UUID, chatflow_id: object, kinds: Collection[str], if_revision: Collection[str] | None
-) -> Chatflow:
-    rows = Chatflow.objects.of_kinds(kinds).select_related("version").select_for_update(of=("self",))
+def _lock(workspace_id: UUID, chatflow_id: object, if_revision: Collection[str] | None) -> Chatflow:
+    rows = Chatflow.objects.select_related("version").select_for_update(of=("self",))
     chatflow = rows.get_for(workspace_id, pk=chatflow_id)
     if if_revision is not None and chatflow.revision not in if_revision:
         raise PreconditionFailed("The chatflow has been changed since it was read: read it again, then repeat")

@@ -7,11 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from chatflows import tools
 from chatflows.models import Tool
 from chatflows.serializers import ToolCreateSerializer, ToolSerializer, ToolUpdateSerializer
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
+from workspaces.access import access_of
 
 AFFECTED = OpenApiResponse(
     {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
@@ -33,6 +33,8 @@ NEW_TOOL = OpenApiExample(
 class ToolsView(APIView):
     """The tools of the key's workspace."""
 
+    needs = {"GET": "tools:view", "POST": "tools:create"}
+
     @extend_schema(
         operation_id="tool_list",
         summary="List the tools, newest first.",
@@ -40,7 +42,7 @@ class ToolsView(APIView):
         responses=ToolSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        page, headers = page_of(Tool.objects.of(key_of(request).workspace_id).newest_first(), request)
+        page, headers = page_of(Tool.objects.of(access_of(request).workspace_id).newest_first(), request)
         return Response([ToolSerializer().to_representation(tool) for tool in page], headers=headers)
 
     @extend_schema(
@@ -53,16 +55,18 @@ class ToolsView(APIView):
     def post(self, request: Request) -> Response:
         form = ToolCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        tool = tools.create_tool(workspace_id=key_of(request).workspace_id, **form.validated_data)
+        tool = tools.create_tool(workspace_id=access_of(request).workspace_id, **form.validated_data)
         return Response(ToolSerializer().to_representation(tool))
 
 
 class ToolView(APIView):
     """One tool."""
 
+    needs = {"GET": "tools:view", "PUT": "tools:edit", "DELETE": "tools:delete"}
+
     @extend_schema(operation_id="tool_get", summary="Read one tool.", responses=ToolSerializer)
     def get(self, request: Request, tool_id: str) -> Response:
-        tool = Tool.objects.get_for(key_of(request).workspace_id, pk=tool_id)
+        tool = Tool.objects.get_for(access_of(request).workspace_id, pk=tool_id)
         return Response(ToolSerializer().to_representation(tool))
 
     @extend_schema(
@@ -74,10 +78,10 @@ class ToolView(APIView):
     def put(self, request: Request, tool_id: str) -> Response:
         form = ToolUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        tool = tools.update_tool(workspace_id=key_of(request).workspace_id, tool_id=tool_id, **form.validated_data)
+        tool = tools.update_tool(workspace_id=access_of(request).workspace_id, tool_id=tool_id, **form.validated_data)
         return Response(ToolSerializer().to_representation(tool))
 
     @extend_schema(operation_id="tool_delete", summary="Delete a tool for good.", responses={200: AFFECTED})
     def delete(self, request: Request, tool_id: str) -> Response:
-        tools.delete_tool(workspace_id=key_of(request).workspace_id, tool_id=tool_id)
+        tools.delete_tool(workspace_id=access_of(request).workspace_id, tool_id=tool_id)
         return Response({"affected": 1})

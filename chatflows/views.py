@@ -18,14 +18,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from apikeys.models import ApiKey, hash_key
 from chatflows import services
+from chatflows.access import AGENT_KINDS, KINDS, check_deploying, either, find_own_flow, flows_of, resource_of
 from chatflows.inspection import PROBLEMS_HEADER, problems_of
 from chatflows.models import Chatflow
 from chatflows.serializers import (
-    AGENT_KINDS,
-    KINDS,
     LISTED,
     AgentflowCreateSerializer,
     ChatflowCreateSerializer,
@@ -36,7 +34,9 @@ from chatflows.serializers import (
 )
 from forjinn.core.errors import BadRequest, NotFound
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
+from forjinn.core.permissions import Rule
 from forjinn.core.refusals import first_problem
+from workspaces.access import access_of
 
 IF_MATCH = OpenApiParameter("If-Match", str, "header", description="The ETag that was read.")
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, "header", description="The ETag that is at hand.")
@@ -85,6 +85,7 @@ class AgentKindFilter(FilterSet):  # type: ignore[misc]
 class ChatflowsView(APIView):
     """The flows of the key's workspace."""
 
+    needs: ClassVar[dict[str, Rule]] = {"GET": either("view"), "POST": either("create")}
     kinds: ClassVar[tuple[str, ...]] = KINDS
     filter_class: ClassVar[type[FilterSet]] = KindFilter
     create_serializer: ClassVar[type[ChatflowCreateSerializer]] = ChatflowCreateSerializer
@@ -96,9 +97,7 @@ class ChatflowsView(APIView):
         responses=ListedChatflowSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        flows = Chatflow.objects.of(key_of(request).workspace_id).newest_first()
-        if self.kinds != KINDS:
-            flows = flows.of_kinds(self.kinds)
+        flows = flows_of(access_of(request), "view", self.kinds).newest_first()
         chosen = self.filter_class(request.query_params, queryset=flows)
         if not chosen.is_valid():
             raise BadRequest(first_problem(chosen.errors))
@@ -116,15 +115,17 @@ class ChatflowsView(APIView):
     def post(self, request: Request) -> Response:
         form = self.create_serializer(data=request.data)
         form.is_valid(raise_exception=True)
-        chatflow = services.create_chatflow(
-            workspace_id=key_of(request).workspace_id, author=key_of(request).name, **form.validated_data
-        )
+        access, given = access_of(request), form.validated_data
+        access.check(f"{resource_of(given['kind'])}:create")
+        check_deploying(access, given, kind=given["kind"])
+        chatflow = services.create_chatflow(workspace_id=access.workspace_id, author=access.name, **given)
         return _saved(chatflow)
 
 
 class ChatflowView(APIView):
     """One flow."""
 
+    needs: ClassVar[dict[str, Rule]] = {"GET": either("view"), "PUT": either("edit"), "DELETE": either("delete")}
     kinds: ClassVar[tuple[str, ...]] = KINDS
 
     @extend_schema(
@@ -134,8 +135,7 @@ class ChatflowView(APIView):
         responses={200: ChatflowSerializer, 304: OpenApiResponse(description="It is still what is at hand.")},
     )
     def get(self, request: Request, chatflow_id: str) -> Response:
-        flows = Chatflow.objects.of_kinds(self.kinds).select_related("version")
-        chatflow = flows.get_for(key_of(request).workspace_id, pk=chatflow_id)
+        chatflow = find_own_flow(access_of(request), "view", chatflow_id, self.kinds)
         known = [tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))]
         if "*" in known or _etag(chatflow) in known:
             return Response(status=304, headers={"ETag": _etag(chatflow)})
@@ -152,11 +152,13 @@ class ChatflowView(APIView):
     def put(self, request: Request, chatflow_id: str) -> Response:
         form = ChatflowUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        access = access_of(request)
+        flow = find_own_flow(access, "edit", chatflow_id, self.kinds)
+        check_deploying(access, form.validated_data, kind=flow.kind, flow=flow)
         chatflow = services.update_chatflow(
-            workspace_id=key_of(request).workspace_id,
-            chatflow_id=chatflow_id,
-            author=key_of(request).name,
-            kinds=self.kinds,
+            workspace_id=access.workspace_id,
+            chatflow_id=flow.pk,
+            author=access.name,
             if_revision=_expected(request),
             **form.validated_data,
         )
@@ -169,18 +171,16 @@ class ChatflowView(APIView):
         responses={200: AFFECTED},
     )
     def delete(self, request: Request, chatflow_id: str) -> Response:
-        services.delete_chatflow(
-            workspace_id=key_of(request).workspace_id,
-            chatflow_id=chatflow_id,
-            kinds=self.kinds,
-            if_revision=_expected(request),
-        )
+        access = access_of(request)
+        flow = find_own_flow(access, "delete", chatflow_id, self.kinds)
+        services.delete_chatflow(workspace_id=access.workspace_id, chatflow_id=flow.pk, if_revision=_expected(request))
         return Response({"affected": 1})
 
 
 class AgentflowsView(ChatflowsView):
     """The agent flows of the key's workspace."""
 
+    needs = {"GET": "agentflows:view", "POST": "agentflows:create"}
     kinds = AGENT_KINDS
     filter_class = AgentKindFilter
     create_serializer = AgentflowCreateSerializer
@@ -214,11 +214,14 @@ class AgentflowsView(ChatflowsView):
 class AgentflowView(ChatflowView):
     """One agent flow; a flow of another kind is not found here."""
 
+    needs = {"GET": "agentflows:view", "PUT": "agentflows:edit", "DELETE": "agentflows:delete"}
     kinds = AGENT_KINDS
 
 
 class ChatflowsOfKeyView(APIView):
     """What a raw key is for: the flows tied to it, or the key's own data."""
+
+    needs = {"GET": either("view")}
 
     @extend_schema(
         operation_id="chatflow_list_of_key",
@@ -240,14 +243,14 @@ class ChatflowsOfKeyView(APIView):
         key = _named_key(request, raw_key)
         if "keyonly" in request.query_params:
             return Response(KeyMetadataSerializer().to_representation(key))
-        flows = Chatflow.objects.of(key.workspace_id).filter(apikey=key).select_related("version").newest_first()
+        flows = flows_of(access_of(request), "view").filter(apikey=key).select_related("version").newest_first()
         page, headers = page_of(flows, request)
         return Response([ChatflowSerializer().to_representation(flow) for flow in page], headers=headers)
 
 
 def _named_key(request: Request, raw_key: str) -> ApiKey:
     try:
-        return ApiKey.objects.get_for(key_of(request).workspace_id, digest=hash_key(raw_key), revoked_at=None)
+        return ApiKey.objects.get_for(access_of(request).workspace_id, digest=hash_key(raw_key), revoked_at=None)
     except NotFound:
         # The raw key is not repeated: errors are logged by clients.
         raise NotFound("API key not found in this workspace") from None

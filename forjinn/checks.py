@@ -12,9 +12,12 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import get_resolver
 
 from engine.egress import read_allowance
+from forjinn.core.permissions import WORDS, Route, alternatives, routes
 from forjinn.env import EnvError
+from workspaces.permissions import PERMISSIONS
 
 WEAK = 32  # characters; what our own first start generates is longer
 POSITIVE = (
@@ -132,6 +135,29 @@ def check_proxy(**_: Any) -> list[CheckMessage]:
             hint="Behind a proxy that sets X-Forwarded-Proto, set TRUST_PROXY=true and CSRF_TRUSTED_ORIGINS.",
             id="forjinn.W001",
         )
+    ]
+
+
+@register
+def check_rules(**_: Any) -> list[CheckMessage]:
+    """A view that names no rule is closed, and nobody meant it to be."""
+    return [
+        Error(
+            f"/{route.path} names no rule for {method}.",
+            hint=f"Give {route.view.__module__}.{route.view.__name__} an entry in `needs` (forjinn.core.permissions).",
+            id="forjinn.E010",
+        )
+        for route in routes(get_resolver().url_patterns)
+        for method in _unruled(route)
+    ]
+
+
+def _unruled(route: Route) -> list[str]:
+    """The methods that a route serves by no rule, or by one that is neither a permission nor a word."""
+    return [
+        method
+        for method in route.methods
+        if (rule := route.needs.get(method)) is None or not (PERMISSIONS | WORDS).issuperset(alternatives(rule))
     ]
 
 

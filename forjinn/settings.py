@@ -168,7 +168,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("MAX_BODY_MB", 50) * 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["forjinn.core.permissions.HasWorkspace"],
+    "DEFAULT_PERMISSION_CLASSES": ["forjinn.core.permissions.AsNeeded"],
     "DEFAULT_RENDERER_CLASSES": ["forjinn.core.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["forjinn.core.parsers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -187,8 +187,8 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "FlowType": "chatflows.serializers.KINDS",
-        "AgentFlowType": "chatflows.serializers.AGENT_KINDS",
+        "FlowType": "chatflows.access.KINDS",
+        "AgentFlowType": "chatflows.access.AGENT_KINDS",
         "TriggerType": "predictions.triggers.serializers.TYPES",
         "HookDeliveryState": "predictions.hooks.serializers.STATES",
     },

@@ -8,9 +8,11 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from forjinn.core.permissions import PUBLIC, needing
 from predictions.triggers.webhooks import call_webhook
 
-PUBLIC: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
+OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
+public = needing(GET=PUBLIC)
 
 urlpatterns = [
     path("api/v1/", include("chatflows.urls")),
@@ -21,9 +23,9 @@ urlpatterns = [
     path("api/v1/", include("predictions.doors.chatterfly.urls")),
     path("api/stepflow/", include("predictions.doors.stepflow.urls")),
     path("workflows/v1/", include("predictions.doors.interactly.urls")),
-    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(**PUBLIC), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", **PUBLIC)),
-    path("api/docs/redoc", SpectacularRedocView.as_view(url_name="schema", **PUBLIC)),
+    path("api/v1/openapi.json", public(SpectacularJSONAPIView.as_view(**OPEN)), name="schema"),
+    path("api/docs", public(SpectacularSwaggerView.as_view(url_name="schema", **OPEN))),
+    path("api/docs/redoc", public(SpectacularRedocView.as_view(url_name="schema", **OPEN))),
     path("admin/", admin.site.urls),
     path("", include("predictions.pages")),
 ]

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from apikeys.records import KeyRecord
+from apikeys.authentication import KEY_INVALID, KEY_MISSING
+from chatflows.access import check_flow_access
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, NotFound, Unauthenticated
 from predictions.limits import check_rate
+from workspaces.access import Access
 
 
 class BodyMissing(AppError):
@@ -37,9 +39,9 @@ class NotRunnable(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the key, if one was sent and is good, and what the connection and the browser say."""
+    """Who asks: whoever they have shown to be, if they have, and what the connection and the browser say."""
 
-    key: KeyRecord | None
+    access: Access | None
     sent_key: bool
     origin: str
     address: str
@@ -62,25 +64,23 @@ async def find_callable_flow(chatflow_id: str, caller: Caller) -> FlowRecord:
     return _check(await afind_flow(flow_id) if flow_id else None, chatflow_id, flow_id, caller)
 
 
-async def find_own_flow(chatflow_id: str, caller: Caller) -> FlowRecord:
-    """The flow, if a key of its workspace was sent: for what changes what a flow has, public or not."""
+async def find_own_flow(chatflow_id: str, access: Access, action: str) -> FlowRecord:
+    """The flow, if they may do this to it: for what changes what a flow has, public or not."""
     flow_id = _read_id(chatflow_id)
     if flow_id is None:
         raise NotRunnable("Invalid Chatflow ID")
-    key = needed_key(caller)
     flow = await afind_flow(flow_id)
-    if flow is None or flow.workspace_id != key.workspace_id:
+    if flow is None or flow.workspace_id != access.workspace_id:
         raise NotFound(f"Chatflow {chatflow_id} not found")
+    check_flow_access(access, action, kind=flow.kind, flow_id=flow.id)
     return flow
 
 
-def needed_key(caller: Caller) -> KeyRecord:
-    """The caller's key. Raises Unauthenticated if there is none that is good."""
-    if caller.key is None:
-        raise Unauthenticated(
-            "Invalid API key" if caller.sent_key else "API key missing: send Authorization: Bearer <key>"
-        )
-    return caller.key
+def needed_access(caller: Caller) -> Access:
+    """Who calls. Raises Unauthenticated if they have not shown it."""
+    if caller.access is None:
+        raise Unauthenticated(KEY_INVALID if caller.sent_key else KEY_MISSING)
+    return caller.access
 
 
 def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, caller: Caller) -> FlowRecord:
@@ -117,12 +117,14 @@ def _check_origin(flow: FlowRecord, origin: str) -> None:
 
 
 def check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
+    """Raises unless the flow is public, or the caller may execute it; a flow's own key is needed whoever calls."""
     if flow.apikey_id is not None:
-        if caller.key is None or caller.key.id != flow.apikey_id:
+        if caller.access is None or caller.access.id != flow.apikey_id:
             raise Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")
+    elif flow.is_public:
         return
-    if flow.is_public:
-        return
-    if needed_key(caller).workspace_id != flow.workspace_id:
+    access = needed_access(caller)
+    if access.workspace_id != flow.workspace_id:
         # The same words as for a flow that does not exist: a stranger learns nothing.
         raise NotFound(f"Chatflow {chatflow_id} not found")
+    check_flow_access(access, "execute", kind=flow.kind, flow_id=flow.id)

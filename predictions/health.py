@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from engine.errors import EngineError
+from forjinn.core.permissions import PUBLIC, needing
 from predictions.leases import DEAD_AFTER_S
 from predictions.pool import DatabaseAway, borrowed
 from predictions.web import web_process
@@ -23,11 +24,13 @@ WORKERS = "SELECT count(*) FROM predictions_workerlease WHERE beat_at > now() - 
 _model_state: tuple[float, str] = (0.0, "")
 
 
+@needing(GET=PUBLIC)
 async def health(request: HttpRequest) -> HttpResponse:
     """Live: the process answers."""
     return _json({"status": "ok"}, 200)
 
 
+@needing(GET=PUBLIC)
 async def ready(request: HttpRequest) -> HttpResponse:
     """Ready: every part that a prediction needs, each with its state. 503 while one of them is missing."""
     checks: dict[str, Callable[[], Awaitable[str]]] = {

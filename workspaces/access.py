@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpRequest
+from rest_framework.request import Request
 
 from forjinn.core.errors import Forbidden, NotFound
+from forjinn.core.scopes import enter
 from workspaces.permissions import FLOW_BOUND, MAKES_FLOWS
 
 Rows = TypeVar("Rows", bound=QuerySet[Any])
@@ -59,9 +63,35 @@ class Access:
     def reaches(self, flow_id: UUID) -> bool:
         return self.flows is None or flow_id in self.flows
 
+    def check_unlimited(self, what: str) -> None:
+        """Raises Forbidden for those who are limited to some flows, for what concerns all of the workspace."""
+        if self.flows is not None:
+            raise Forbidden(f"{self.name} is limited to some flows, and {what} concern all of the workspace")
+
     def within(self, rows: Rows, column: str) -> Rows:
         """Those rows whose flow, named by the column, they can reach."""
         return rows if self.flows is None else rows.filter(**{f"{column}__in": self.flows})
+
+
+def access_of(request: Request | HttpRequest) -> Access:
+    """Who makes this request. Only behind a rule that needs somebody."""
+    access = getattr(request, "access", None)
+    assert isinstance(access, Access), "this view's rule lets strangers in"
+    return access
+
+
+def admit_access(request: Request | HttpRequest, access: Access) -> None:
+    """The request is theirs from here on: `access_of` tells, and the database shows their workspace."""
+    plain = request._request if isinstance(request, Request) else request
+    plain.access = access  # type: ignore[attr-defined]  # ours, on Django's own class
+    enter(access.workspace_id, actor=actor_of(access, plain))
+
+
+def actor_of(access: Access | None, request: HttpRequest) -> str:
+    """Who is behind what is written now, for the audit trail: JSON."""
+    who = {"kind": access.kind, "id": str(access.id), "name": access.name} if access else {"kind": "visitor"}
+    address, request_id = request.META.get("REMOTE_ADDR", ""), getattr(request, "request_id", "")
+    return json.dumps({**who, "address": address, "requestId": request_id})
 
 
 def decide(access: Access, permission: str, flow_id: UUID | None = None) -> Decision:

@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from chatflows.catalogue import TYPE_ENTRY, entries_of, list_of, node_types
 from chatflows.documents import services
 from chatflows.documents.models import DocumentStore
@@ -28,22 +27,27 @@ from chatflows.documents.serializers import (
 )
 from engine.storing import Role, candidates
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
+from forjinn.core.permissions import MEMBER
+from workspaces.access import access_of
 
 DELETED = OpenApiResponse(
     {"type": "object", "properties": {"deleted": {"type": "integer"}}, "required": ["deleted"]},
     description="How many stores were deleted: one.",
 )
+
 NEW_STORE = OpenApiExample("A store", {"name": "Handbook", "description": "What we promise."}, request_only=True)
 
 
 def find_store(request: Request, store_id: Any) -> DocumentStore:
     """The store, with its loaders. Raises NotFound for one of another workspace."""
     stores = DocumentStore.objects.prefetch_related("loaders__files")
-    return stores.get_for(key_of(request).workspace_id, pk=store_id)
+    return stores.get_for(access_of(request).workspace_id, pk=store_id)
 
 
 class StoresView(APIView):
     """The document stores of the key's workspace."""
+
+    needs = {"GET": "document-stores:view", "POST": "document-stores:create"}
 
     @extend_schema(
         operation_id="store_list",
@@ -53,7 +57,7 @@ class StoresView(APIView):
     )
     def get(self, request: Request) -> Response:
         stores = (
-            DocumentStore.objects.of(key_of(request).workspace_id).newest_first().prefetch_related("loaders__files")
+            DocumentStore.objects.of(access_of(request).workspace_id).newest_first().prefetch_related("loaders__files")
         )
         page, headers = page_of(stores, request)
         return Response([ListedStoreSerializer().to_representation(store) for store in page], headers=headers)
@@ -68,12 +72,14 @@ class StoresView(APIView):
     def post(self, request: Request) -> Response:
         form = StoreCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        store = services.create_store(workspace_id=key_of(request).workspace_id, **form.validated_data)
+        store = services.create_store(workspace_id=access_of(request).workspace_id, **form.validated_data)
         return Response(StoreSerializer().to_representation(store))
 
 
 class StoreView(APIView):
     """One document store."""
+
+    needs = {"GET": "document-stores:view", "PUT": "document-stores:edit", "DELETE": "document-stores:delete"}
 
     @extend_schema(operation_id="store_get", summary="Read one document store.", responses=StoreSerializer)
     def get(self, request: Request, store_id: str) -> Response:
@@ -88,7 +94,7 @@ class StoreView(APIView):
     def put(self, request: Request, store_id: str) -> Response:
         form = StoreUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        workspace_id = key_of(request).workspace_id
+        workspace_id = access_of(request).workspace_id
         store = services.update_store(workspace_id=workspace_id, store_id=store_id, **form.validated_data)
         return Response(StoreSerializer().to_representation(store))
 
@@ -98,12 +104,14 @@ class StoreView(APIView):
         responses={200: DELETED},
     )
     def delete(self, request: Request, store_id: str) -> Response:
-        services.delete_store(workspace_id=key_of(request).workspace_id, store_id=store_id)
+        services.delete_store(workspace_id=access_of(request).workspace_id, store_id=store_id)
         return Response({"deleted": 1})
 
 
 class LoaderSaveView(APIView):
     """A store's loaders."""
+
+    needs = {"POST": "document-stores:edit"}
 
     @extend_schema(
         operation_id="loader_save",
@@ -114,12 +122,14 @@ class LoaderSaveView(APIView):
     def post(self, request: Request) -> Response:
         form = LoaderSaveSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        loader = services.save_loader(workspace_id=key_of(request).workspace_id, **form.validated_data)
+        loader = services.save_loader(workspace_id=access_of(request).workspace_id, **form.validated_data)
         return Response(StoreLoaderSerializer().to_representation(loader))
 
 
 class PartsView(APIView):
     """Where a store keeps its documents."""
+
+    needs = {"POST": "document-stores:edit"}
 
     @extend_schema(
         operation_id="store_choose",
@@ -132,7 +142,7 @@ class PartsView(APIView):
         form.is_valid(raise_exception=True)
         given = form.validated_data
         parts: Any = parts_of(given)
-        store = services.choose_parts(workspace_id=key_of(request).workspace_id, store_id=given["storeId"], **parts)
+        store = services.choose_parts(workspace_id=access_of(request).workspace_id, store_id=given["storeId"], **parts)
         return Response(StoreSerializer().to_representation(store))
 
 
@@ -151,6 +161,8 @@ class PartsUpdateView(PartsView):
 
 class ChunksView(APIView):
     """Chunks: a page of them by its number, one of them by its id."""
+
+    needs = {"GET": "document-stores:view", "PUT": "document-stores:edit", "DELETE": "document-stores:edit"}
 
     @extend_schema(
         operation_id="chunk_list",
@@ -171,7 +183,7 @@ class ChunksView(APIView):
         form.is_valid(raise_exception=True)
         given = form.validated_data
         services.edit_chunk(
-            workspace_id=key_of(request).workspace_id,
+            workspace_id=access_of(request).workspace_id,
             store_id=store_id,
             loader_id=loader_id,
             chunk_id=chunk,
@@ -187,13 +199,15 @@ class ChunksView(APIView):
     )
     def delete(self, request: Request, store_id: str, loader_id: str, chunk: str) -> Response:
         services.delete_chunk(
-            workspace_id=key_of(request).workspace_id, store_id=store_id, loader_id=loader_id, chunk_id=chunk
+            workspace_id=access_of(request).workspace_id, store_id=store_id, loader_id=loader_id, chunk_id=chunk
         )
         return Response(chunk_page(find_store(request, store_id), loader_id))
 
 
 class LoadersView(APIView):
     """The document loaders that a document store can have."""
+
+    needs = {"GET": MEMBER}
 
     @extend_schema(
         operation_id="loader_type_list",
@@ -207,6 +221,8 @@ class LoadersView(APIView):
 class EmbeddingsView(APIView):
     """The embedding models that a document store can have."""
 
+    needs = {"GET": MEMBER}
+
     @extend_schema(
         operation_id="embedding_type_list",
         summary="List the embedding models that a document store can have.",
@@ -219,6 +235,8 @@ class EmbeddingsView(APIView):
 class VectorStoresView(APIView):
     """The vector stores that a document store can have."""
 
+    needs = {"GET": MEMBER}
+
     @extend_schema(
         operation_id="vector_store_type_list",
         summary="List the vector stores that a document store can have.",
@@ -230,6 +248,8 @@ class VectorStoresView(APIView):
 
 class RecordManagersView(APIView):
     """The record managers that a document store can have."""
+
+    needs = {"GET": MEMBER}
 
     @extend_schema(
         operation_id="record_manager_type_list",

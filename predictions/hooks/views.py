@@ -10,7 +10,6 @@ from rest_framework.response import Response
 from rest_framework.status import HTTP_202_ACCEPTED
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from forjinn.core.errors import BadRequest
 from forjinn.core.models import ScopedQuerySet
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
@@ -26,6 +25,7 @@ from predictions.hooks.serializers import (
     WholeHookDeliverySerializer,
 )
 from predictions.views import query
+from workspaces.access import access_of
 
 AFFECTED = OpenApiResponse(
     {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
@@ -40,6 +40,7 @@ NEW_SUBSCRIPTION = OpenApiExample(
     },
     request_only=True,
 )
+
 STATE = OpenApiParameter("state", str, enum=STATES)
 EXECUTION = OpenApiParameter("executionId", UUID, description="Messages about this run.")
 OF_STATE = {
@@ -52,6 +53,8 @@ OF_STATE = {
 class SubscriptionsView(APIView):
     """The receivers of the key's workspace."""
 
+    needs = {"GET": "hooks:view", "POST": "hooks:create"}
+
     @extend_schema(
         operation_id="hook_subscription_list",
         summary="List the hook subscriptions, newest first.",
@@ -59,7 +62,7 @@ class SubscriptionsView(APIView):
         responses=HookSubscriptionSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        page, headers = page_of(HookSubscription.objects.of(key_of(request).workspace_id).order_by("-id"), request)
+        page, headers = page_of(HookSubscription.objects.of(access_of(request).workspace_id).order_by("-id"), request)
         return Response([HookSubscriptionSerializer().to_representation(row) for row in page], headers=headers)
 
     @extend_schema(
@@ -72,12 +75,14 @@ class SubscriptionsView(APIView):
     def post(self, request: Request) -> Response:
         form = HookSubscriptionCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        made = services.create_subscription(workspace_id=key_of(request).workspace_id, **form.validated_data)
+        made = services.create_subscription(workspace_id=access_of(request).workspace_id, **form.validated_data)
         return Response(NewHookSubscriptionSerializer().to_representation(made))
 
 
 class SubscriptionView(APIView):
     """One receiver."""
+
+    needs = {"GET": "hooks:view", "PUT": "hooks:edit", "DELETE": "hooks:delete"}
 
     @extend_schema(
         operation_id="hook_subscription_get",
@@ -85,7 +90,7 @@ class SubscriptionView(APIView):
         responses=HookSubscriptionSerializer,
     )
     def get(self, request: Request, subscription_id: str) -> Response:
-        subscription = HookSubscription.objects.get_for(key_of(request).workspace_id, pk=subscription_id)
+        subscription = HookSubscription.objects.get_for(access_of(request).workspace_id, pk=subscription_id)
         return Response(HookSubscriptionSerializer().to_representation(subscription))
 
     @extend_schema(
@@ -98,7 +103,7 @@ class SubscriptionView(APIView):
         form = HookSubscriptionUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         subscription = services.update_subscription(
-            workspace_id=key_of(request).workspace_id, subscription_id=subscription_id, **form.validated_data
+            workspace_id=access_of(request).workspace_id, subscription_id=subscription_id, **form.validated_data
         )
         return Response(HookSubscriptionSerializer().to_representation(subscription))
 
@@ -108,12 +113,14 @@ class SubscriptionView(APIView):
         responses={200: AFFECTED},
     )
     def delete(self, request: Request, subscription_id: str) -> Response:
-        services.delete_subscription(workspace_id=key_of(request).workspace_id, subscription_id=subscription_id)
+        services.delete_subscription(workspace_id=access_of(request).workspace_id, subscription_id=subscription_id)
         return Response({"affected": 1})
 
 
 class PingView(APIView):
     """Whether a receiver can be reached."""
+
+    needs = {"POST": "hooks:edit"}
 
     @extend_schema(
         operation_id="hook_subscription_test",
@@ -122,12 +129,14 @@ class PingView(APIView):
         responses={202: HookDeliverySerializer},
     )
     def post(self, request: Request, subscription_id: str) -> Response:
-        delivery = services.send_ping(workspace_id=key_of(request).workspace_id, subscription_id=subscription_id)
+        delivery = services.send_ping(workspace_id=access_of(request).workspace_id, subscription_id=subscription_id)
         return Response(HookDeliverySerializer().to_representation(delivery), status=HTTP_202_ACCEPTED)
 
 
 class SubscriptionDeliveriesView(APIView):
     """What was sent to one receiver."""
+
+    needs = {"GET": "hooks:view"}
 
     @extend_schema(
         operation_id="hook_subscription_deliveries",
@@ -136,12 +145,14 @@ class SubscriptionDeliveriesView(APIView):
         responses=HookDeliverySerializer(many=True),
     )
     def get(self, request: Request, subscription_id: str) -> Response:
-        subscription = HookSubscription.objects.get_for(key_of(request).workspace_id, pk=subscription_id)
+        subscription = HookSubscription.objects.get_for(access_of(request).workspace_id, pk=subscription_id)
         return _page(HookDelivery.objects.filter(subscription=subscription), request)
 
 
 class DeliveriesView(APIView):
     """What was sent to whichever receiver, those among them that came with their run."""
+
+    needs = {"GET": "hooks:view"}
 
     @extend_schema(
         operation_id="hook_delivery_list",
@@ -150,11 +161,13 @@ class DeliveriesView(APIView):
         responses=HookDeliverySerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        return _page(HookDelivery.objects.of(key_of(request).workspace_id), request)
+        return _page(HookDelivery.objects.of(access_of(request).workspace_id), request)
 
 
 class DeliveryView(APIView):
     """One message."""
+
+    needs = {"GET": "hooks:view"}
 
     @extend_schema(
         operation_id="hook_delivery_get",
@@ -163,12 +176,14 @@ class DeliveryView(APIView):
     )
     def get(self, request: Request, delivery_id: str) -> Response:
         rows = HookDelivery.objects.select_related("subscription")
-        delivery = rows.get_for(key_of(request).workspace_id, pk=delivery_id)
+        delivery = rows.get_for(access_of(request).workspace_id, pk=delivery_id)
         return Response(WholeHookDeliverySerializer().to_representation(delivery))
 
 
 class RedeliveryView(APIView):
     """Sending a message again."""
+
+    needs = {"POST": "hooks:edit"}
 
     @extend_schema(
         operation_id="hook_delivery_redeliver",
@@ -177,7 +192,7 @@ class RedeliveryView(APIView):
         responses={202: HookDeliverySerializer},
     )
     def post(self, request: Request, delivery_id: str) -> Response:
-        delivery = services.redeliver(workspace_id=key_of(request).workspace_id, delivery_id=delivery_id)
+        delivery = services.redeliver(workspace_id=access_of(request).workspace_id, delivery_id=delivery_id)
         return Response(HookDeliverySerializer().to_representation(delivery), status=HTTP_202_ACCEPTED)
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponseBase, QueryDict
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unauthenticated, error_response
 from forjinn.core.openapi import documented
+from forjinn.core.permissions import BY_FLOW
 from predictions.admission import Caller, check_key
 from predictions.limits import check_rate
 from predictions.requests import MAX_ID, HumanAnswer, PredictionRequest, RequestInvalid, check_json
@@ -28,16 +29,10 @@ from predictions.triggers.calls import (
 from predictions.triggers.parameters import check_parameters
 from predictions.triggers.signatures import check_signature, check_time
 from predictions.triggers.starts import FORM, SIGNATURE_HEADER, WEBHOOK, Start, start_of
-from predictions.views.predictions import (
-    api_view,
-    json_response,
-    read_caller,
-    streamed_answer,
-    whole_answer,
-)
+from predictions.views.api import api_view, json_response, read_caller
+from predictions.views.predictions import streamed_answer, whole_answer
 from predictions.web import web_process
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 JSON = "application/json"
 
 
@@ -49,7 +44,7 @@ class WrongContentType(AppError):
 
 
 @documented(**openapi.CALL_FLOW)
-@api_view(*METHODS)
+@api_view(GET=BY_FLOW, POST=BY_FLOW, PUT=BY_FLOW, PATCH=BY_FLOW, DELETE=BY_FLOW)
 async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     """Start a run of a flow that begins with a webhook, or let the one go on that waits in the named chat."""
     flow = await _find_flow(chatflow_id)

@@ -9,7 +9,6 @@ from rest_framework.response import Response
 from rest_framework.status import HTTP_201_CREATED
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from predictions.models import Execution, NodeRun
 from predictions.serializers import ExecutionSerializer
@@ -21,6 +20,7 @@ from predictions.triggers.serializers import (
     TriggerSerializer,
     TriggerUpdateSerializer,
 )
+from workspaces.access import access_of
 
 AFFECTED = OpenApiResponse(
     {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
@@ -43,6 +43,8 @@ EVERY_MORNING = OpenApiExample(
 class TriggersView(APIView):
     """The triggers of the key's workspace."""
 
+    needs = {"GET": "triggers:view", "POST": "triggers:create"}
+
     @extend_schema(
         operation_id="trigger_list",
         summary="List the triggers, newest first.",
@@ -50,7 +52,7 @@ class TriggersView(APIView):
         responses=TriggerSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        page, headers = page_of(Trigger.objects.of(key_of(request).workspace_id).order_by("-id"), request)
+        page, headers = page_of(Trigger.objects.of(access_of(request).workspace_id).order_by("-id"), request)
         return Response([TriggerSerializer().to_representation(trigger) for trigger in page], headers=headers)
 
     @extend_schema(
@@ -63,16 +65,18 @@ class TriggersView(APIView):
     def post(self, request: Request) -> Response:
         form = TriggerCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        made = services.create_trigger(workspace_id=key_of(request).workspace_id, **form.validated_data)
+        made = services.create_trigger(workspace_id=access_of(request).workspace_id, **form.validated_data)
         return Response(_with_address(request, *made), status=HTTP_201_CREATED)
 
 
 class TriggerView(APIView):
     """One trigger."""
 
+    needs = {"GET": "triggers:view", "PUT": "triggers:edit", "DELETE": "triggers:delete"}
+
     @extend_schema(operation_id="trigger_get", summary="Read one trigger.", responses=TriggerSerializer)
     def get(self, request: Request, trigger_id: str) -> Response:
-        trigger = Trigger.objects.get_for(key_of(request).workspace_id, pk=trigger_id)
+        trigger = Trigger.objects.get_for(access_of(request).workspace_id, pk=trigger_id)
         return Response(TriggerSerializer().to_representation(trigger))
 
     @extend_schema(
@@ -84,7 +88,7 @@ class TriggerView(APIView):
     def put(self, request: Request, trigger_id: str) -> Response:
         form = TriggerUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        workspace_id = key_of(request).workspace_id
+        workspace_id = access_of(request).workspace_id
         trigger = services.update_trigger(workspace_id=workspace_id, trigger_id=trigger_id, **form.validated_data)
         return Response(TriggerSerializer().to_representation(trigger))
 
@@ -94,12 +98,14 @@ class TriggerView(APIView):
         responses={200: AFFECTED},
     )
     def delete(self, request: Request, trigger_id: str) -> Response:
-        services.delete_trigger(workspace_id=key_of(request).workspace_id, trigger_id=trigger_id)
+        services.delete_trigger(workspace_id=access_of(request).workspace_id, trigger_id=trigger_id)
         return Response({"affected": 1})
 
 
 class RotationView(APIView):
     """A webhook's address."""
+
+    needs = {"POST": "triggers:edit"}
 
     @extend_schema(
         operation_id="trigger_rotate",
@@ -108,12 +114,14 @@ class RotationView(APIView):
         responses={200: NewAddressSerializer},
     )
     def post(self, request: Request, trigger_id: str) -> Response:
-        made = services.rotate_token(workspace_id=key_of(request).workspace_id, trigger_id=trigger_id)
+        made = services.rotate_token(workspace_id=access_of(request).workspace_id, trigger_id=trigger_id)
         return Response(_with_address(request, *made))
 
 
 class TriggerExecutionsView(APIView):
     """What a trigger has started."""
+
+    needs = {"GET": "executions:view"}
 
     @extend_schema(
         operation_id="trigger_executions",
@@ -122,7 +130,7 @@ class TriggerExecutionsView(APIView):
         responses=ExecutionSerializer(many=True),
     )
     def get(self, request: Request, trigger_id: str) -> Response:
-        trigger = Trigger.objects.get_for(key_of(request).workspace_id, pk=trigger_id)
+        trigger = Trigger.objects.get_for(access_of(request).workspace_id, pk=trigger_id)
         runs = Execution.objects.filter(firing__trigger=trigger).defer("checkpoint", "flow_state").order_by("-id")
         whole = runs.prefetch_related(Prefetch("node_runs", NodeRun.objects.order_by("attempt", "seq")))
         page, headers = page_of(whole, request)

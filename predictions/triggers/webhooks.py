@@ -14,6 +14,7 @@ from chatflows.records import FlowRecord, afind_flow
 from engine.jsonpath import follow
 from forjinn.core.errors import AppError, BadRequest, NotFound, PayloadTooLarge, shape_errors
 from forjinn.core.openapi import documented
+from forjinn.core.permissions import OWN
 from predictions.inputs import Problem, problems_of, request_of
 from predictions.limits import RateLimit, count_call
 from predictions.reading import run_name
@@ -22,7 +23,7 @@ from predictions.triggers import openapi
 from predictions.triggers.calls import Webhook, call_of, find_webhook, read_delivery, start_run
 from predictions.triggers.signatures import GENERIC, PLATFORMS, check_signature, check_time
 from predictions.triggers.starts import WEBHOOK
-from predictions.views.predictions import api_view, json_response
+from predictions.views.api import api_view, json_response
 from predictions.web import web_process
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40}")
@@ -53,7 +54,7 @@ shape_errors("/api/webhooks", shape)
 
 
 @documented(post=openapi.CALL_WEBHOOK)
-@api_view("POST")
+@api_view(POST=OWN)
 async def call_webhook(request: HttpRequest, token: str) -> HttpResponseBase:
     """Start a run of the webhook's flow with what its mapping takes of the body."""
     webhook, flow = await _find(token)

@@ -8,20 +8,21 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from chatflows.access import check_flow_access
 from forjinn.core.errors import NotFound
 from forjinn.core.openapi import documented
 from predictions import controls_openapi
-from predictions.admission import needed_key
 from predictions.controls import OwnRun, cancel_run, find_own_run, fork_run, pause_run, retry_run
 from predictions.idempotency import find_first, read_once
 from predictions.requests import HumanAnswer, RequestInvalid, read_answer, read_object
 from predictions.resumes import find_waiting_run, resume_prediction
-from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.views.api import api_view, json_response
 from predictions.web import web_process
+from workspaces.access import access_of
 
 
 @documented(post=controls_openapi.CANCEL)
-@api_view("POST")
+@api_view(POST="executions:control")
 async def cancel(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Stop a run for good."""
     run = await _run(request, execution_id)
@@ -30,7 +31,7 @@ async def cancel(request: HttpRequest, execution_id: str) -> HttpResponseBase:
 
 
 @documented(post=controls_openapi.PAUSE)
-@api_view("POST")
+@api_view(POST="executions:control")
 async def pause(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Have a run wait before its next node."""
     run = await _run(request, execution_id)
@@ -39,7 +40,7 @@ async def pause(request: HttpRequest, execution_id: str) -> HttpResponseBase:
 
 
 @documented(post=controls_openapi.RESUME)
-@api_view("POST")
+@api_view(POST="executions:control")
 async def resume(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Let a run go on that waits: with a decision, with a message, or as it is told to."""
     run = await _run(request, execution_id)
@@ -54,10 +55,10 @@ async def resume(request: HttpRequest, execution_id: str) -> HttpResponseBase:
 
 
 @documented(post=controls_openapi.FORK)
-@api_view("POST")
+@api_view(POST="executions:control")
 async def fork(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Start a new run with what this one did before a node."""
-    run = await _run(request, execution_id)
+    run = await _run_again(request, execution_id)
     body = read_object(request)
     from_node, version = body.get("fromNode"), body.get("version")
     if from_node is not None and (not isinstance(from_node, str) or not from_node):
@@ -72,21 +73,31 @@ async def fork(request: HttpRequest, execution_id: str) -> HttpResponseBase:
 
 
 @documented(post=controls_openapi.RETRY)
-@api_view("POST")
+@api_view(POST="executions:control")
 async def retry(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Start a new run where this one failed."""
-    run = await _run(request, execution_id)
+    run = await _run_again(request, execution_id)
     once = read_once(request, "retry", run.id)
     return _accepted(await retry_run(web_process(), run, once=once), "INPROGRESS", status=201)
 
 
 async def _run(request: HttpRequest, execution_id: str) -> OwnRun:
-    key = needed_key(await read_caller(request))
+    access = access_of(request)
     try:
         wanted = UUID(execution_id)
     except ValueError:
         raise NotFound(f"Execution {execution_id[:64]} not found") from None
-    return await find_own_run(web_process().pool, execution_id=wanted, workspace_id=key.workspace_id)
+    run = await find_own_run(web_process().pool, execution_id=wanted, workspace_id=access.workspace_id)
+    if not access.reaches(run.chatflow_id):
+        raise NotFound(f"Execution {execution_id[:64]} not found")
+    return run
+
+
+async def _run_again(request: HttpRequest, execution_id: str) -> OwnRun:
+    """A run that its caller may not only control but start anew."""
+    run = await _run(request, execution_id)
+    check_flow_access(access_of(request), "execute", kind=run.kind, flow_id=run.chatflow_id)
+    return run
 
 
 def _answer(body: Mapping[str, Any]) -> HumanAnswer:

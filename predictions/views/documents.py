@@ -18,7 +18,6 @@ from chatflows.documents.serializers import ListedStoreSerializer, parts_of
 from engine.documents import wire
 from forjinn.core.openapi import documented
 from predictions import documents_openapi as described
-from predictions.admission import needed_key
 from predictions.documents import Librarian, to_its_end
 from predictions.documents_requests import (
     InsertSerializer,
@@ -35,17 +34,18 @@ from predictions.documents_requests import (
     read_upsert_item,
     with_kept_files,
 )
-from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.views.api import api_view, json_response
 from predictions.web import web_process
+from workspaces.access import access_of
 
 PREVIEWED = 20  # chunks
 
 
 @documented(post=described.PREVIEW)
-@api_view("POST")
+@api_view(POST="document-stores:edit")
 async def preview_loader(request: HttpRequest) -> HttpResponseBase:
     """Read what a loader would read, and keep nothing of it."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     form = read_documents_body(request, PreviewSerializer)
     most = form.pop("previewChunkCount", None) or PREVIEWED
     store = await librarian.find(form.pop("store_id"))
@@ -56,10 +56,10 @@ async def preview_loader(request: HttpRequest) -> HttpResponseBase:
 
 
 @documented(post=described.PROCESS)
-@api_view("POST")
+@api_view(POST="document-stores:edit")
 async def process_loader(request: HttpRequest, loader_id: str) -> HttpResponseBase:
     """Have a loader read, and keep its chunks."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     form = read_documents_body(request, ProcessSerializer)
     store = await librarian.find(form["store_id"])
     loader = await sync_to_async(services.find_loader)(store, loader_id)
@@ -72,10 +72,10 @@ async def process_loader(request: HttpRequest, loader_id: str) -> HttpResponseBa
 
 
 @documented(delete=described.DELETE_LOADER)
-@api_view("DELETE")
+@api_view(DELETE="document-stores:edit")
 async def delete_loader(request: HttpRequest, store_id: str, loader_id: str) -> HttpResponseBase:
     """Delete a loader, with what is stored of it."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     store = await librarian.find(store_id)
     loader = await sync_to_async(services.find_loader)(store, loader_id)
     await to_its_end(librarian.take_away(store, loader))
@@ -86,10 +86,10 @@ async def delete_loader(request: HttpRequest, store_id: str, loader_id: str) -> 
 
 
 @documented(post=described.INSERT)
-@api_view("POST")
+@api_view(POST="document-stores:upsert")
 async def insert_chunks(request: HttpRequest) -> HttpResponseBase:
     """Embed the chunks that are kept, and store them."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     form = read_documents_body(request, InsertSerializer)
     store = await librarian.find(form["storeId"])
     await _choose(librarian, store, parts_of(form))
@@ -99,10 +99,10 @@ async def insert_chunks(request: HttpRequest) -> HttpResponseBase:
 
 
 @documented(delete=described.DELETE_STORED)
-@api_view("DELETE")
+@api_view(DELETE="document-stores:upsert")
 async def delete_stored(request: HttpRequest, store_id: str) -> HttpResponseBase:
     """Take what is stored out of the vector store; the chunks stay."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     store = await librarian.find(store_id)
     doc_id = request.GET.get("docId")
     loader = await sync_to_async(services.find_loader)(store, doc_id) if doc_id else None
@@ -110,10 +110,10 @@ async def delete_stored(request: HttpRequest, store_id: str) -> HttpResponseBase
 
 
 @documented(post=described.QUERY)
-@api_view("POST")
+@api_view(POST="document-stores:view")
 async def query_store(request: HttpRequest) -> HttpResponseBase:
     """Find what flows would find."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     form = read_documents_body(request, QuerySerializer)
     store = await librarian.find(form["storeId"])
     started = time.perf_counter()
@@ -122,10 +122,10 @@ async def query_store(request: HttpRequest) -> HttpResponseBase:
 
 
 @documented(post=described.UPSERT)
-@api_view("POST")
+@api_view(POST="document-stores:upsert")
 async def upsert_store(request: HttpRequest, store_id: str) -> HttpResponseBase:
     """Add documents to a store, or bring those of a loader again: read, cut up, embedded and stored in one call."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     store = await librarian.find(store_id)
     form = read_documents_body(request, UpsertSerializer)
     item = read_upsert_item(request, form)
@@ -134,10 +134,10 @@ async def upsert_store(request: HttpRequest, store_id: str) -> HttpResponseBase:
 
 
 @documented(post=described.REFRESH)
-@api_view("POST")
+@api_view(POST="document-stores:upsert")
 async def refresh_store(request: HttpRequest, store_id: str) -> HttpResponseBase:
     """Have loaders read again, and store what is new."""
-    librarian = await _librarian(request)
+    librarian = _librarian(request)
     store = await librarian.find(store_id)
     form = read_documents_body(request, RefreshSerializer)
     items = [read_item(item) for item in form.get("items") or ()]
@@ -171,7 +171,5 @@ async def _choose(librarian: Librarian, store: DocumentStore, parts: Any) -> Non
         await choose(workspace_id=librarian.workspace_id, store_id=store.pk, **parts)
 
 
-async def _librarian(request: HttpRequest) -> Librarian:
-    """For the workspace of the key that was sent. Raises Unauthenticated."""
-    key = needed_key(await read_caller(request))
-    return Librarian(web_process(), node_types(), key.workspace_id)
+def _librarian(request: HttpRequest) -> Librarian:
+    return Librarian(web_process(), node_types(), access_of(request).workspace_id)

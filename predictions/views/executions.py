@@ -12,19 +12,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from forjinn.core.errors import BadRequest, Conflict
 from forjinn.core.models import ScopedQuerySet
 from forjinn.core.pagination import PAGE_PARAMETERS, page_after, page_of
 from predictions.models import Execution, NodeRun
 from predictions.serializers import WIRE_STATES, ExecutionSerializer
 from predictions.views import query
+from workspaces.access import access_of
 
 MOST_DELETED = 100
 IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}, "minItems": 1, "maxItems": MOST_DELETED}
 DELETED = inline_serializer(
     "DeletedExecutions", {"success": serializers.BooleanField(), "deletedCount": serializers.IntegerField()}
 )
+
 CHOICE = [
     OpenApiParameter(
         "state", str, enum=list(dict.fromkeys(WIRE_STATES.values())), description="STOPPED runs wait for a person."
@@ -39,6 +40,8 @@ CHOICE = [
 
 class ExecutionsView(APIView):
     """The runs of a workspace."""
+
+    needs = {"GET": "executions:view", "DELETE": "executions:delete"}
 
     @extend_schema(
         operation_id="execution_list",
@@ -75,9 +78,11 @@ class ExecutionsView(APIView):
 class ExecutionView(APIView):
     """One run."""
 
+    needs = {"GET": "executions:view", "DELETE": "executions:delete"}
+
     @extend_schema(operation_id="execution_get", summary="Look up a run.", responses=ExecutionSerializer)
     def get(self, request: Request, execution_id: str) -> Response:
-        run = _runs().get_for(key_of(request).workspace_id, pk=execution_id)
+        run = _find(request, execution_id)
         return Response(ExecutionSerializer().to_representation(run))
 
     @extend_schema(
@@ -86,7 +91,7 @@ class ExecutionView(APIView):
         responses={200: DELETED},
     )
     def delete(self, request: Request, execution_id: str) -> Response:
-        run = _runs().get_for(key_of(request).workspace_id, pk=execution_id)
+        run = _find(request, execution_id)
         if not _deletable(request).filter(pk=run.pk).exists():
             raise Conflict(f"Execution {run.pk} is going on: cancel it first")
         run.delete()
@@ -97,9 +102,15 @@ def _ids_in(body: object) -> object:
     return body.get("executionIds") if isinstance(body, dict) else None
 
 
+def _find(request: Request, execution_id: str) -> Execution:
+    access = access_of(request)
+    return access.within(_runs(), "chatflow_id").get_for(access.workspace_id, pk=execution_id)
+
+
 def _deletable(request: Request) -> ScopedQuerySet[Execution]:
-    runs: ScopedQuerySet[Execution] = Execution.objects.of(key_of(request).workspace_id)
-    return runs.exclude(state__in=[Execution.State.QUEUED, Execution.State.RUNNING])
+    access = access_of(request)
+    runs: ScopedQuerySet[Execution] = Execution.objects.of(access.workspace_id)
+    return access.within(runs, "chatflow_id").exclude(state__in=[Execution.State.QUEUED, Execution.State.RUNNING])
 
 
 def _runs() -> ScopedQuerySet[Execution]:
@@ -109,7 +120,8 @@ def _runs() -> ScopedQuerySet[Execution]:
 
 
 def _chosen(request: Request) -> ScopedQuerySet[Execution]:
-    runs = _runs().filter(workspace_id=key_of(request).workspace_id)
+    access = access_of(request)
+    runs = access.within(_runs(), "chatflow_id").of(access.workspace_id)
     params = request.query_params
     if state := params.get("state"):
         runs = runs.filter(state__in=_states(state))

@@ -11,13 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.authentication import key_of
 from chatflows.models import Chatflow
 from forjinn.core.errors import BadRequest
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from predictions.models import ChatMessage
 from predictions.serializers import ChatMessageSerializer
 from predictions.views import query
+from workspaces.access import access_of
 
 FILTERS = {"chatId": "chat_id", "sessionId": "session_id", "memoryType": "memory_type", "messageId": "id"}
 CHOICE = [
@@ -37,6 +37,8 @@ AFFECTED = OpenApiResponse(
 
 class ChatMessagesView(APIView):
     """The messages of a flow: list and delete."""
+
+    needs = {"GET": "messages:view", "DELETE": "messages:delete"}
 
     @extend_schema(
         operation_id="chatmessage_list",
@@ -61,7 +63,8 @@ class ChatMessagesView(APIView):
         return Response({"affected": deleted})
 
     def _chosen(self, request: Request, chatflow_id: str) -> QuerySet[ChatMessage]:
-        chatflow = Chatflow.objects.get_for(key_of(request).workspace_id, pk=chatflow_id)
+        access = access_of(request)
+        chatflow = access.within(Chatflow.objects.all(), "pk").get_for(access.workspace_id, pk=chatflow_id)
         messages = ChatMessage.objects.filter(workspace_id=chatflow.workspace_id, chatflow=chatflow)
         for name, column in FILTERS.items():
             if value := request.query_params.get(name):

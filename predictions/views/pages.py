@@ -11,6 +11,7 @@ from django.shortcuts import render
 
 from chatflows.models import Chatflow
 from chatflows.records import afind_flow
+from forjinn.core.permissions import PUBLIC, needing
 from forjinn.core.scopes import SYSTEM, in_scope
 from predictions.publicity import public_config
 from predictions.store import Store
@@ -19,12 +20,14 @@ from predictions.web import web_process
 SHOWN_FLOWS = 50
 
 
+@needing(GET=PUBLIC)
 async def index(request: HttpRequest) -> HttpResponse:
     """What runs here, and the way to docs, admin and chats."""
     flows = await in_scope(SYSTEM, _public_flows)  # those of all workspaces
     return render(request, "predictions/index.html", {"flows": flows})
 
 
+@needing(GET=PUBLIC)
 async def chat(request: HttpRequest, chatflow_id: UUID) -> HttpResponse:
     """The chat page of a public, deployed flow; any other is not found."""
     flow = await afind_flow(chatflow_id)

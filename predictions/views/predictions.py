@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
-import orjson
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from apikeys.authentication import sent_key
-from apikeys.records import afind_key
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import (
-    DATABASE_AWAY,
     AppError,
-    MethodNotAllowed,
     NotFound,
     Unavailable,
     error_headers,
-    error_response,
 )
 from forjinn.core.openapi import documented
-from forjinn.core.scopes import system_scope
+from forjinn.core.permissions import BY_FLOW, PUBLIC
 from predictions import openapi
-from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow
+from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, check_key, find_callable_flow
 from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
 from predictions.limits import RateLimited
-from predictions.pool import DatabaseAway
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
@@ -42,48 +33,14 @@ from predictions.services import RunFailedError, find_run
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
 from predictions.stream import EntryId
+from predictions.views.api import api_view, json_response, read_caller
 from predictions.web import web_process
 
 AnyResponse = TypeVar("AnyResponse", bound=HttpResponseBase)
-View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
-
-
-def api_view(*methods: str) -> Callable[[View], View]:
-    """An asynchronous view of the public API: its methods, and its errors in the API's shape."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            try:
-                if request.method not in methods:
-                    return _not_allowed(request, methods)
-                # Public flows are found by their id, whoever asks: these views look for rows of one workspace by
-                # their own conditions.
-                with system_scope():
-                    return await view(request, *args, **kwargs)
-            except AppError as exc:
-                return error_response(exc, request)
-            except (DatabaseAway, OperationalError, InterfaceError):  # the latter two from Django's models
-                return error_response(Unavailable(DATABASE_AWAY), request)
-
-        return wrapped
-
-    return decorate
-
-
-async def read_caller(request: HttpRequest) -> Caller:
-    """Who asks. A key that is no good is not an error yet: public flows do not look at it."""
-    raw = sent_key(request)
-    return Caller(
-        key=await afind_key(raw) if raw else None,
-        sent_key=bool(raw),
-        origin=request.headers.get("Origin", ""),
-        address=request.META.get("REMOTE_ADDR", ""),
-    )
 
 
 @documented(post=openapi.PREDICT)
-@api_view("POST")
+@api_view(POST=BY_FLOW)
 async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     """Ask a chatflow: the whole answer as JSON, or as it comes when streaming is asked for and the flow can.
 
@@ -110,7 +67,7 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
 async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpResponseBase:
     asked = read_request(request)
     preference = read_preference(request)
-    once = read_once(request, flow.workspace_id, flow.id, caller.key.id if caller.key else "")
+    once = read_once(request, flow.workspace_id, flow.id, caller.access.id if caller.access else "")
     process = web_process()
     is_streaming = asked.wants_stream and flow.is_streamable
     begun = await begin(
@@ -218,7 +175,7 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str, *, is_brief: 
 
 
 @documented(get=openapi.FOLLOW)
-@api_view("GET")
+@api_view(GET=BY_FLOW)
 async def execution_stream(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """The stream of a run from its beginning, or after `Last-Event-ID`; whoever may ask the flow may follow it."""
     run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
@@ -228,29 +185,36 @@ async def execution_stream(request: HttpRequest, execution_id: str) -> HttpRespo
 
 
 @documented(get=openapi.IS_STREAMING)
-@api_view("GET")
+@api_view(GET=PUBLIC)
 async def is_streaming(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
-    """Whether this flow answers with a stream when asked to."""
+    """Whether this flow answers with a stream when asked to. Clients with keys ask this without theirs."""
     flow = await _find_flow(chatflow_id)
     return json_response({"isStreaming": flow.is_streamable})
 
 
 @documented(get=openapi.CHATBOT_CONFIG)
-@api_view("GET")
+@api_view(GET=BY_FLOW)
 async def chatbot_config(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     """What the chat widget needs of a flow, and nothing else of it."""
-    flow = await _find_flow(chatflow_id)
+    flow = await _find_open_flow(request, chatflow_id)
     return json_response(public_config(flow, await Store(web_process().pool).flow_data(flow.version_id)))
 
 
 @documented(put=openapi.ABORT)
-@api_view("PUT")
+@api_view(PUT=BY_FLOW)
 async def abort(request: HttpRequest, chatflow_id: str, chat_id: str) -> HttpResponseBase:
-    """Stop what runs in a conversation. Public, like the widget's button; nothing running is no error."""
-    flow = await _find_flow(chatflow_id)
+    """Stop what runs in a conversation. Open like the flow; nothing running is no error."""
+    flow = await _find_open_flow(request, chatflow_id)
     process = web_process()
     await request_stop(process.pool, process.redis, chatflow_id=flow.id, chat_id=chat_id)
     return json_response({"status": 200, "message": "Chat message aborted"})
+
+
+async def _find_open_flow(request: HttpRequest, chatflow_id: str) -> FlowRecord:
+    """The flow, deployed or not, if this caller may ask it when it is."""
+    flow = await _find_flow(chatflow_id)
+    check_key(flow, await read_caller(request), chatflow_id)
+    return flow
 
 
 async def _find_flow(chatflow_id: str) -> FlowRecord:
@@ -274,18 +238,7 @@ def _uuid(text: str) -> UUID:
         raise NotFound(f"Execution {text} not found") from None
 
 
-def _not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
-    refusal = MethodNotAllowed(f"{request.method} is not allowed here; use {' or '.join(methods)}")
-    response = error_response(refusal, request)
-    response.headers["Allow"] = ", ".join(methods)
-    return response
-
-
 def _plain_refusal(refusal: AppError, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """The words alone, as the flow's author wrote them."""
     shown = {**error_headers(refusal), **(headers or {})}
     return HttpResponse(refusal.message, content_type="text/plain; charset=utf-8", status=refusal.status, headers=shown)
-
-
-def json_response(body: object) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type="application/json")

@@ -12,9 +12,10 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test import RequestFactory
 
+from forjinn.core.permissions import PUBLIC
 from predictions.documents import to_its_end
 from predictions.upserts import UpsertFailed
-from predictions.views.predictions import api_view
+from predictions.views.api import api_view
 from tests.model_server import ScriptedModel
 from tests.predictions import stores
 from tests.predictions.calls import Caller
@@ -371,7 +372,7 @@ async def test_what_work_gives_or_raises_reaches_whoever_waits() -> None:
 
 
 async def test_a_database_that_is_away_is_told_as_such() -> None:
-    @api_view("GET")
+    @api_view(GET=PUBLIC)
     async def view(request: HttpRequest) -> HttpResponseBase:
         raise OperationalError("server closed the connection")
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
+from tests.predictions import drawing
 from tests.predictions.calls import Caller, Listening, data_of, names, text_of
+from tests.predictions.conftest import NewFlow
 
 DONE = {"status": 200, "message": "Chat message aborted"}
 ENDLESS = Reply("one two three four", stall_after=2)
@@ -21,12 +23,13 @@ def abort(caller: Caller, flow_id: str, chat_id: str) -> None:
 
 @pytest.mark.parametrize("chat_id", ["c", "customer+7f3a", "with some spaces", "a/b", "c" * 200])
 def test_a_classic_stream_stops_with_what_was_said(
-    holder: Caller, visitor: Caller, chat: str, model: ScriptedModel, chat_id: str
+    visitor: Caller, new_flow: NewFlow, model: ScriptedModel, chat_id: str
 ) -> None:
     model.script(ENDLESS)
+    chat = new_flow(drawing.conversation(model.url), isPublic=True)
 
     body = {"question": "Hi", "chatId": chat_id, "streaming": True}
-    with holder.http.stream("POST", f"/prediction/{chat}", json=body) as response:
+    with visitor.http.stream("POST", f"/prediction/{chat}", json=body) as response:
         listening = Listening(response)
         frames = [next(listening) for _ in range(3)]
         abort(visitor, chat, chat_id)
@@ -102,8 +105,12 @@ def test_only_the_named_conversation_stops(holder: Caller, chat: str, model: Scr
     assert names(frames)[-2:] == ["metadata", "end"]
 
 
-def test_stopping_what_does_not_run_is_no_error(visitor: Caller, chat: str) -> None:
-    abort(visitor, chat, "nothing here")
+def test_stopping_what_does_not_run_is_no_error(holder: Caller, chat: str) -> None:
+    abort(holder, chat, "nothing here")
+
+
+def test_a_stranger_stops_nothing_of_a_private_flow(visitor: Caller, chat: str) -> None:
+    assert visitor.http.put(f"/chatmessage/abort/{chat}/c").status_code == 401
 
 
 @pytest.mark.parametrize(("flow_id", "status"), [("nonsense", 400), ("00000000-0000-7000-8000-000000000000", 404)])

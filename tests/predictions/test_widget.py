@@ -60,7 +60,7 @@ def test_a_widget_learns_its_settings_and_no_secret(visitor: Caller, new_flow: N
         "modelName": "gpt-5",
         "FLOWISE_CREDENTIAL_ID": SECRETS[0],
     }
-    flow_id = new_flow(drawing.conversation(model.url, **secrets), chatbotConfig=json.dumps(CONFIG))
+    flow_id = new_flow(drawing.conversation(model.url, **secrets), isPublic=True, chatbotConfig=json.dumps(CONFIG))
 
     config, text = config_of(visitor, flow_id)
 
@@ -74,7 +74,7 @@ def test_a_widget_learns_its_settings_and_no_secret(visitor: Caller, new_flow: N
 
 
 def test_a_widget_can_draw_the_form(visitor: Caller, new_flow: NewFlow, model: ScriptedModel) -> None:
-    config, text = config_of(visitor, new_flow(drawing.form_flow(model.url), type="AGENTFLOW"))
+    config, text = config_of(visitor, new_flow(drawing.form_flow(model.url), type="AGENTFLOW", isPublic=True))
 
     [start] = json.loads(config["flowData"])["nodes"]
     assert start["data"]["name"] == "startAgentflow"
@@ -86,12 +86,17 @@ def test_a_widget_can_draw_the_form(visitor: Caller, new_flow: NewFlow, model: S
 def test_a_widget_learns_whether_images_may_be_sent(
     visitor: Caller, new_flow: NewFlow, model: ScriptedModel, allowed: bool
 ) -> None:
-    config, _ = config_of(visitor, new_flow(drawing.conversation(model.url, allowImageUploads=allowed)))
+    config, _ = config_of(visitor, new_flow(drawing.conversation(model.url, allowImageUploads=allowed), isPublic=True))
 
     uploads = config["uploads"]
     assert uploads["isImageUploadAllowed"] is allowed
     assert bool(uploads["imgUploadSizeAndTypes"]) is allowed
     assert uploads["isRAGFileUploadAllowed"] is uploads["isSpeechToTextEnabled"] is False
+
+
+def test_the_settings_of_a_private_flow_are_for_its_keys(holder: Caller, visitor: Caller, chat: str) -> None:
+    assert visitor.http.get(f"/public-chatbotConfig/{chat}").status_code == 401
+    assert holder.http.get(f"/public-chatbotConfig/{chat}").status_code == 200
 
 
 def test_a_page_of_another_site_may_ask(visitor: Caller, chat: str) -> None:

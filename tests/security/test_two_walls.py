@@ -41,7 +41,7 @@ def no_funnel(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that work as the owner of the tables, whom no policy holds."""
     monkeypatch.setattr(middleware, "_scope_of", lambda request: contextlib.nullcontext())
-    monkeypatch.setattr("apikeys.authentication.enter", lambda workspace_id, actor: None)
+    monkeypatch.setattr("workspaces.access.enter", lambda workspace_id, actor: None)
 
 
 @pytest.fixture(params=["no_funnel", "no_policies"])

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from forjinn.core.errors import error_response
 from forjinn.core.openapi import documented
+from forjinn.core.permissions import OWN
 from predictions.asking import begin
 from predictions.doors.chatterfly import openapi
 from predictions.doors.chatterfly.access import Caller, find_deployed_flow, find_own_run, read_caller, read_key
@@ -18,12 +19,12 @@ from predictions.idempotency import REPLAYED, read_once
 from predictions.limits import check_rate
 from predictions.preferences import Preference, time_of
 from predictions.reading import RunReading, run_name
-from predictions.views.predictions import api_view, json_response
+from predictions.views.api import api_view, json_response
 from predictions.web import web_process
 
 
 @documented(post=openapi.START)
-@api_view("POST")
+@api_view(POST=OWN)
 async def start(request: HttpRequest) -> HttpResponseBase:
     """Start a run of the deployment that the key stands for."""
     deployment = await read_key(request.headers)
@@ -48,7 +49,7 @@ async def start(request: HttpRequest) -> HttpResponseBase:
 
 
 @documented(get=openapi.LOOK)
-@api_view("GET")
+@api_view(GET=OWN)
 async def look(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """How a run stands."""
     run, caller = await _own_run(request, run_id)
@@ -56,7 +57,7 @@ async def look(request: HttpRequest, run_id: str) -> HttpResponseBase:
 
 
 @documented(get=openapi.MESSAGES, post=openapi.SAY)
-@api_view("GET", "POST")
+@api_view(GET=OWN, POST=OWN)
 async def messages(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """What was said in a run; or, to one that waits for it, what is said next."""
     run, _ = await _own_run(request, run_id)
@@ -69,7 +70,7 @@ async def messages(request: HttpRequest, run_id: str) -> HttpResponseBase:
     return response if is_new else _replayed(response)
 
 
-@api_view("GET")
+@api_view(GET=OWN)
 async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """A plain request where a WebSocket is; `predictions.doors.chatterfly.stream` answers those."""
     await _own_run(request, run_id)
@@ -79,7 +80,7 @@ async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
 
 
 @documented(post=openapi.MINT)
-@api_view("POST")
+@api_view(POST=OWN)
 async def tokens(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """A token for a participant of a run."""
     deployment = await read_key(request.headers)

@@ -14,6 +14,7 @@ from engine.budget import LOOPING
 from engine.nodes.waits import SLEEP, WAIT_FOR_EVENT
 from predictions.doors.interactly.reading import RunFilter
 from predictions.pool import Connection, Pool, borrowed
+from workspaces.access import Access
 
 STATES_OF = {  # of `predictions.models.Execution`
     "not_started": ("QUEUED",),
@@ -73,6 +74,7 @@ COUNTS = """
 SELECT node_id, count(*) FROM predictions_noderun WHERE execution_id = %(id)s AND attempt <= %(after)s GROUP BY node_id
 """
 OF_WORKSPACE = "run.object_id IS NOT NULL AND run.workspace_id = %(workspace_id)s"
+OF_FLOWS = f"{OF_WORKSPACE} AND run.chatflow_id = ANY(%(flows)s)"
 OF_FLOW = "run.object_id IS NOT NULL AND run.chatflow_id = %(chatflow_id)s"  # one of the workspace's
 CHOICES = {
     "start": "run.created_at >= %(start)s",
@@ -235,10 +237,13 @@ async def _turn(
 
 
 async def list_sessions(
-    pool: Pool, *, workspace_id: UUID, chatflow_id: UUID | None, chosen: RunFilter
+    pool: Pool, *, access: Access, chatflow_id: UUID | None, chosen: RunFilter
 ) -> tuple[list[Session], int]:
-    """A page of the runs of a workspace, or of one of its flows, that were begun here, newest first; and how many."""
-    page, count, names = list_statements(workspace_id, chatflow_id, chosen)
+    """A page of the runs that were begun here, newest first, and how many there are: those that they can reach.
+
+    `chatflow_id`: only those of this flow, which they must be able to reach.
+    """
+    page, count, names = list_statements(access, chatflow_id, chosen)
     async with borrowed(pool) as connection:
         cursor = connection.cursor(row_factory=dict_row)
         rows = await (await cursor.execute(page, names)).fetchall()
@@ -246,14 +251,16 @@ async def list_sessions(
     return [Session(**row) for row in rows], total[0] if total else 0
 
 
-def list_statements(workspace_id: UUID, chatflow_id: UUID | None, chosen: RunFilter) -> tuple[str, str, dict[str, Any]]:
+def list_statements(access: Access, chatflow_id: UUID | None, chosen: RunFilter) -> tuple[str, str, dict[str, Any]]:
     """The statement of the page, that of the count, and the values of both."""
     wanted = {name: value for name in CHOICES if (value := getattr(chosen, name)) is not None}
-    own = OF_WORKSPACE if chatflow_id is None else OF_FLOW
+    of_all = OF_WORKSPACE if access.flows is None else OF_FLOWS
+    own = of_all if chatflow_id is None else OF_FLOW
     where = " AND ".join([own, *(CHOICES[name] for name in wanted)])
     names = {
         **wanted,
-        "workspace_id": workspace_id,
+        "workspace_id": access.workspace_id,
+        "flows": list(access.flows or ()),
         "chatflow_id": chatflow_id,
         "looping": f"%{LOOPING}%",
         "states": list(STATES_OF.get(chosen.status or "", ())),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from apikeys.records import KeyRecord
 from chatflows.models import new_object_id
 from chatflows.records import FlowRecord, aflow_at
 from forjinn.core.errors import Conflict, NotFound
@@ -31,6 +30,7 @@ from predictions.requests import HumanAnswer, PredictionRequest
 from predictions.resumes import find_waiting_run, resume_prediction
 from predictions.watch import Watcher
 from predictions.web import WebProcess
+from workspaces.access import Access
 
 YES = ("proceed", "approve", "yes")
 NO = ("reject", "no")
@@ -43,7 +43,7 @@ class Asked:
     """A turn that a key holder asks for. `wait_s`: how long they wait for its end."""
 
     process: WebProcess
-    key: KeyRecord
+    access: Access
     flow: FlowRecord
     turn: Turn
     once: Once | None
@@ -86,7 +86,7 @@ async def find_own_session(asked: Asked, run_id: str) -> Session:
     """The flow's run of this id. Raises NotFound for one that is another flow's, or a neighbour's."""
     session = None
     if "\0" not in run_id and len(run_id) == 24:
-        session = await find_session(asked.process.pool, object_id=run_id, workspace_id=asked.key.workspace_id)
+        session = await find_session(asked.process.pool, object_id=run_id, workspace_id=asked.access.workspace_id)
     if session is None or session.chatflow_id != asked.flow.id:
         raise NotFound(NOT_FOUND)
     return session
@@ -131,7 +131,7 @@ def _request(asked: Asked, flow: FlowRecord) -> PredictionRequest:
         raise Unreadable([Fault((*where, *filter(None, [p.field])), p.message, "value_error") for p in problems])
     request = request_of(flow, given.variables)
     question = "" if flow.inputs else given.said or question_in(given.dynamic_variables)
-    kept = {"door": {"by": str(asked.key.id), "runInput": dict(given.given)}}
+    kept = {"door": {"by": str(asked.access.id), "runInput": dict(given.given)}}
     return replace(request, question=question, object_id=new_object_id(), beside=kept)
 
 
@@ -279,7 +279,7 @@ def _goes_on_within(session: Session, left_s: float) -> bool:
 
 async def _read(asked: Asked, execution_id: UUID) -> Session:
     session = await find_session_by_id(
-        asked.process.pool, execution_id=execution_id, workspace_id=asked.key.workspace_id
+        asked.process.pool, execution_id=execution_id, workspace_id=asked.access.workspace_id
     )
     if session is None:
         raise NotFound(NOT_FOUND)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from apikeys.records import KeyRecord
+from chatflows.access import check_flow_access, either
 from chatflows.records import FlowRecord, afind_named_flow
 from forjinn.core.errors import Forbidden, NotFound
 from forjinn.core.openapi import documented
-from predictions.admission import Caller, admit, find_callable_flow, needed_key
+from predictions.admission import admit, find_callable_flow
 from predictions.doors.interactly import openapi
 from predictions.doors.interactly.graphs import Drawing, drawing_of
 from predictions.doors.interactly.reading import (
@@ -33,95 +35,97 @@ from predictions.doors.interactly.sessions import (
 from predictions.doors.interactly.turns import NOT_FOUND, Asked, Taken, take_turn
 from predictions.idempotency import REPLAYED, read_once
 from predictions.preferences import read_preference, time_of
-from predictions.views.predictions import api_view, json_response, read_caller
+from predictions.views.api import api_view, identify, json_response, read_caller
 from predictions.web import web_process
+from workspaces.access import Access, access_of
 
 TURN_WAIT_S = 25.0  # clients of this API hang up after 30
 NO_DRAWING = Drawing()
 
 
+async def _identify(request: HttpRequest) -> Access:
+    """Raises Unauthenticated without a key, Forbidden if the headers beside it name another team or user."""
+    access = await identify(request)
+    for name, own in (("teamid", access.workspace_id), ("uuid", access.id)):
+        sent = request.headers.get(name)
+        if sent is not None and sent.strip().lower() != str(own):
+            raise Forbidden(f"The header {name} names another one than the API key's: leave it out")
+    return access
+
+
+interactly_view = partial(api_view, by=_identify)
+
+
 @documented(post=openapi.EXECUTE)
-@api_view("POST")
+@interactly_view(POST=either("execute"))
 async def execute(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
     """Take a turn: begin a session, let it go on, or stop it."""
-    caller, key = await _caller(request)
     check_workflow_id(workflow_id)
-    return await _turn_response(await _taken(request, caller, key, workflow_id, read_body(request)))
+    return await _turn_response(await _taken(request, workflow_id, read_body(request)))
 
 
 @documented(post=openapi.PUMP)
-@api_view("POST")
+@interactly_view(POST=either("execute"))
 async def pump(request: HttpRequest, workflow_id: str, run_id: str) -> HttpResponseBase:
     """The turn that a session is in, as it stands: what clients ask again and again while it has background work."""
-    caller, key = await _caller(request)
     check_workflow_id(workflow_id)
-    flow = await _flow(workflow_id, key)
-    await find_callable_flow(str(flow.id), caller)
+    access = access_of(request)
+    flow = await _flow(workflow_id, access)
+    await find_callable_flow(str(flow.id), await read_caller(request))
     pool = web_process().pool
-    session = await find_session(pool, object_id=run_id, workspace_id=key.workspace_id) if _is_id(run_id) else None
+    session = await find_session(pool, object_id=run_id, workspace_id=access.workspace_id) if _is_id(run_id) else None
     if session is None or session.chatflow_id != flow.id:
         raise NotFound(NOT_FOUND)
     return await _turn_response(Taken(await read_turn(pool, session)))
 
 
 @documented(get=openapi.LIST_RUNS, post=openapi.START_OR_RESUME)
-@api_view("GET", "POST")
+@interactly_view(GET="executions:view", POST=either("execute"))
 async def workflow_runs(request: HttpRequest) -> HttpResponseBase:
     """The runs that were begun here; or a turn whose body is its input, and whose answer is the run's record."""
-    caller, key = await _caller(request)
     if request.method == "GET":
-        return await _listed(request, key)
+        return await _listed(request, access_of(request))
     given = read_run_input(request)
     workflow_id = given.workflow_id or ""
     check_workflow_id(workflow_id, ("body", "workflow_id"))
     turn = Turn(given, given.workflow_run_id, None)
-    taken = await _taken(request, caller, key, workflow_id, turn)
+    taken = await _taken(request, workflow_id, turn)
     return await _recorded(taken.reading.session)
 
 
 @documented(get=openapi.GET_RUN)
-@api_view("GET")
+@interactly_view(GET="executions:view")
 async def workflow_run(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """One run, with all its turns."""
-    _, key = await _caller(request)
-    pool = web_process().pool
-    session = await find_session(pool, object_id=run_id, workspace_id=key.workspace_id) if _is_id(run_id) else None
-    if session is None:
+    access, pool = access_of(request), web_process().pool
+    session = await find_session(pool, object_id=run_id, workspace_id=access.workspace_id) if _is_id(run_id) else None
+    if session is None or not access.reaches(session.chatflow_id):
         raise NotFound("Workflow run not found")
     return await _recorded(session)
 
 
 @documented(get=openapi.LIST_VERSIONS)
-@api_view("GET")
+@interactly_view(GET=either("view"))
 async def versions(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
     """The versions of a workflow, newest first."""
-    _, key = await _caller(request)
     check_workflow_id(workflow_id)
-    flow = await _flow(workflow_id, key)
+    access = access_of(request)
+    flow = await _flow(workflow_id, access)
+    check_flow_access(access, "view", kind=flow.kind, flow_id=flow.id)
     found = await list_versions(web_process().pool, flow.id)
     return json_response({"versions": [version_record(flow.object_id, version) for version in found]})
 
 
-async def _caller(request: HttpRequest) -> tuple[Caller, KeyRecord]:
-    """Raises Unauthenticated without a key, Forbidden if the headers beside it name another team or user."""
-    caller = await read_caller(request)
-    key = needed_key(caller)
-    for name, own in (("teamid", key.workspace_id), ("uuid", key.id)):
-        sent = request.headers.get(name)
-        if sent is not None and sent.strip().lower() != str(own):
-            raise Forbidden(f"The header {name} names another one than the API key's: leave it out")
-    return caller, key
-
-
-async def _flow(workflow_id: str, key: KeyRecord) -> FlowRecord:
-    flow = await afind_named_flow(key.workspace_id, workflow_id)
-    if flow is None:
+async def _flow(workflow_id: str, access: Access) -> FlowRecord:
+    flow = await afind_named_flow(access.workspace_id, workflow_id)
+    if flow is None or not access.reaches(flow.id):
         raise NotFound(f"Workflow {workflow_id} not found")
     return flow
 
 
-async def _taken(request: HttpRequest, caller: Caller, key: KeyRecord, workflow_id: str, turn: Turn) -> Taken:
-    flow, process = await _flow(workflow_id, key), web_process()
+async def _taken(request: HttpRequest, workflow_id: str, turn: Turn) -> Taken:
+    access, caller = access_of(request), await read_caller(request)
+    flow, process = await _flow(workflow_id, access), web_process()
     # Who may not ask the flow any more, or not so often, may still stop what they began.
     if turn.run_input.command in ORDERS:
         await find_callable_flow(str(flow.id), caller)
@@ -131,10 +135,10 @@ async def _taken(request: HttpRequest, caller: Caller, key: KeyRecord, workflow_
     wait_s = TURN_WAIT_S if preference.wait_s is None else min(preference.wait_s, TURN_WAIT_S)
     asked = Asked(
         process=process,
-        key=key,
+        access=access,
         flow=flow,
         turn=turn,
-        once=read_once(request, flow.workspace_id, flow.id, key.id),
+        once=read_once(request, flow.workspace_id, flow.id, access.id),
         wait_s=wait_s,
         timeout_s=time_of(flow, preference),
     )
@@ -149,13 +153,13 @@ async def _turn_response(taken: Taken) -> HttpResponse:
     return response
 
 
-async def _listed(request: HttpRequest, key: KeyRecord) -> HttpResponse:
+async def _listed(request: HttpRequest, access: Access) -> HttpResponse:
     chosen = read_filter(request, STATUSES)
-    flow = await afind_named_flow(key.workspace_id, chosen.workflow_id) if chosen.workflow_id else None
-    if chosen.workflow_id and flow is None:
+    flow = await afind_named_flow(access.workspace_id, chosen.workflow_id) if chosen.workflow_id else None
+    if chosen.workflow_id and (flow is None or not access.reaches(flow.id)):
         return json_response({"workflow_runs": [], "total": 0})
     found, total = await list_sessions(
-        web_process().pool, workspace_id=key.workspace_id, chatflow_id=flow.id if flow else None, chosen=chosen
+        web_process().pool, access=access, chatflow_id=flow.id if flow else None, chosen=chosen
     )
     return json_response({"workflow_runs": [run_record(session, (), NO_DRAWING) for session in found], "total": total})
 

@@ -10,7 +10,8 @@ from django.http import HttpRequest
 
 from apikeys.records import afind_key
 from forjinn.core.errors import Unauthenticated
-from predictions.admission import Caller
+from predictions.admission import Caller, needed_access
+from workspaces.access import Access
 
 PREFIX = "pat_"
 LIFETIME = timedelta(hours=24)  # of a token, from the beginning of its run
@@ -26,22 +27,28 @@ async def read_caller(request: HttpRequest) -> Caller:
     if key is None:
         raise Unauthenticated("Invalid API key")
     return Caller(
-        key=key,
+        access=key,
         sent_key=True,
         origin=request.headers.get("Origin", ""),
         address=request.META.get("REMOTE_ADDR", ""),
     )
 
 
-async def reading_workspace(request: HttpRequest, run_id: UUID | None) -> UUID | None:
-    """The workspace whose runs the caller may look at; None: this run, by its token, and no other.
+async def identify(request: HttpRequest) -> Access:
+    """Who calls. Raises Unauthenticated."""
+    return needed_access(await read_caller(request))
 
-    Raises Unauthenticated.
+
+async def reading_access(request: HttpRequest, run_id: UUID | None) -> Access | None:
+    """Who wants to look at runs, and may; None: whoever has the token of this run, which shows no other.
+
+    Raises Unauthenticated, Forbidden.
     """
     token = request.GET.get("token")
     if token is None or _sent_key(request) is not None:
-        key = (await read_caller(request)).key
-        return key.workspace_id if key else None
+        access = await identify(request)
+        access.check("executions:view")
+        return access
     if run_id is None or not _shows(token, run_id):
         raise Unauthenticated("Invalid token: it shows one run, for 24 hours after that was triggered")
     return None

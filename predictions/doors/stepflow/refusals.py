@@ -9,7 +9,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 
 from forjinn.core.errors import AppError, NotFound
-from predictions.views.predictions import View, api_view
+from forjinn.core.permissions import Rule, needing
+from predictions.doors.stepflow.access import identify
+from predictions.views.api import View, api_view
 
 # By our codes. The others are said in the same spelling: UNAVAILABLE, METHOD_NOT_ALLOWED, IDEMPOTENCY_KEY_REUSED ...
 CODES = {
@@ -43,17 +45,17 @@ def shape(error: AppError, request: Any) -> dict[str, str]:
     return {"error": error.message, "code": CODES.get(error.code, error.code.upper())}
 
 
-def stepflow_view(*methods: str) -> Callable[[View], View]:
+def stepflow_view(**needs: Rule) -> Callable[[View], View]:
     """An asynchronous view of this API: its methods, and whatever it fails with in this API's shape."""
 
     def decorate(view: View) -> View:
-        plain = api_view(*methods)(view)
+        plain = api_view(by=identify, **needs)(view)
 
         @wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             request.error_shape = shape  # type: ignore[attr-defined]  # where `error_response` looks for it
             return await plain(request, *args, **kwargs)
 
-        return wrapped
+        return needing(**needs)(wrapped)
 
     return decorate

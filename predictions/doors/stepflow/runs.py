@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError
 from redis.asyncio import Redis
 
@@ -17,20 +16,22 @@ from chatflows.flowdata import FlowDataInvalid, read_graph
 from chatflows.models import ChatflowVersion
 from engine.events import TraceEntry
 from forjinn.core.errors import DATABASE_AWAY, Unavailable
+from forjinn.core.scopes import in_scope
 from forjinn.core.times import iso_millis
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.doors.stepflow.refusals import RunNotFound
 from predictions.doors.stepflow.steps import STOPPED, Step, steps_of, value_of
 from predictions.pool import Pool, borrowed
 from predictions.reading import ENDS_OF_NODES, run_name, tail_of
+from workspaces.access import Access
 
 STATUSES = {"RUNNING": "running", "WAITING": "running"}
 START = "startAgentflow"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
 RUN = """
-SELECT run.checkpoint, run.id, run.workspace_id, flow.slug, run.version_id, run.state, run.question, run.request,
-    run.output, run.error, run.attempt, run.attempts_before, run.created_at,
+SELECT run.checkpoint, run.id, run.workspace_id, run.chatflow_id, flow.slug, run.version_id, run.state, run.question,
+    run.request, run.output, run.error, run.attempt, run.attempts_before, run.created_at,
     greatest(run.created_at, run.dispatched_at, run.started_at, run.finished_at)
 FROM predictions_execution run JOIN chatflows_chatflow flow ON flow.id = run.chatflow_id
 WHERE run.id = %b
@@ -65,6 +66,7 @@ class Run:
     current: Node | None
     id: UUID
     workspace_id: UUID
+    chatflow_id: UUID
     workflow: str
     version_id: UUID
     state: str
@@ -120,17 +122,19 @@ def ending_of(state: str, output: Mapping[str, Any] | None, error: str) -> dict[
     return {"result": said["json"] if said.get("json") is not None else value_of(str(said.get("text", "")).strip())}
 
 
-async def read_run(pool: Pool, redis: Redis, run_id: UUID, *, workspace_id: UUID | None) -> Run:
-    """The run, of this workspace if one is named. Raises RunNotFound, DatabaseAway.
+async def read_run(pool: Pool, redis: Redis, run_id: UUID, *, access: Access | None) -> Run:
+    """The run, if they can reach it; None can. Raises RunNotFound, DatabaseAway.
 
     A Redis that is away only makes the answer less exact.
     """
     async with borrowed(pool) as connection:
         row = await (await connection.execute(RUN, [run_id])).fetchone()
-        if row is None or workspace_id not in (None, row[2]):
+        if row is None:
             raise not_found(run_name(run_id))
         written, *facts = row
         run = Run((), None, *facts)
+        if access and not (access.workspace_id == run.workspace_id and access.reaches(run.chatflow_id)):
+            raise not_found(run_name(run_id))
         # Since an answer, the checkpoint has what is behind the run: what failed after an earlier answer is not.
         checkpoint = read_checkpoint(written) if written else None
         since = [run_id, run.attempts_before if checkpoint else 0]
@@ -186,7 +190,7 @@ async def _current(run: Run, checkpoint: Checkpoint | None, queued: str) -> Node
     if checkpoint and not queued:
         queued = checkpoint.node_id or checkpoint.snapshot["queue"][0]
     try:
-        nodes = await sync_to_async(_nodes)(run.version_id)
+        nodes = await in_scope(run.workspace_id, _nodes, run.version_id)
     except (OperationalError, InterfaceError) as exc:
         raise Unavailable(DATABASE_AWAY) from exc
     return next((node for node in nodes if node.id == queued or (not queued and node.begins)), None)

@@ -170,7 +170,7 @@ class Frames:
         # The database says that the run waits or has ended: the log may not have all that came before.
         try:
             process = self._process
-            run = await read_run(process.pool, process.redis, self._run.id, workspace_id=None)
+            run = await read_run(process.pool, process.redis, self._run.id, access=None)
         except RunNotFound:
             return b""
         return b"".join(self._teller.standing(run))

@@ -9,15 +9,17 @@ from typing import Any
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from chatflows.access import either
 from chatflows.records import FlowRecord, afind_named_flow
 from forjinn.core.errors import NotFound
 from forjinn.core.jsontext import to_json
 from forjinn.core.openapi import documented
+from forjinn.core.permissions import OWN, PUBLIC
 from forjinn.core.times import iso_millis
-from predictions.admission import Caller, find_callable_flow, needed_key
+from predictions.admission import Caller, find_callable_flow
 from predictions.asking import begin
 from predictions.doors.stepflow import openapi
-from predictions.doors.stepflow.access import read_caller, reading_workspace, token_of
+from predictions.doors.stepflow.access import read_caller, reading_access, token_of
 from predictions.doors.stepflow.refusals import EventNotFound, WorkflowNotFound, stepflow_view
 from predictions.doors.stepflow.runs import Run, not_found, read_run
 from predictions.doors.stepflow.stream import Place, follow
@@ -29,24 +31,24 @@ from predictions.preferences import NONE, time_of
 from predictions.reading import read_run_name, run_name
 from predictions.requests import RequestInvalid, check_json
 from predictions.resumes import report_event
-from predictions.views.predictions import json_response
+from predictions.views.api import json_response
 from predictions.web import WebProcess, web_process
+from workspaces.access import Access, access_of
 
 
 @documented(post=openapi.TRIGGER)
-@stepflow_view("POST")
+@stepflow_view(POST=either("execute"))
 async def trigger(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
     """Start a run; the answer comes once it is written down."""
-    caller = await read_caller(request)
-    key, process = needed_key(caller), web_process()
-    flow = await _find_workflow(process, caller, workflow_id)
+    access, process = access_of(request), web_process()
+    flow = await _find_workflow(process, access, await read_caller(request), workflow_id)
     given = _read_input(request, flow)
     begun = await begin(
         process,
         flow=flow,
         asked=request_of(flow, given),
         is_streaming=flow.is_streamable,
-        once=read_once(request, flow.workspace_id, flow.id, key.id),
+        once=read_once(request, flow.workspace_id, flow.id, access.id),
         has_caller=False,
         timeout_s=time_of(flow, NONE),
     )
@@ -58,7 +60,7 @@ async def trigger(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
 
 
 @documented(get=openapi.GET_RUN)
-@stepflow_view("GET")
+@stepflow_view(GET=("executions:view", OWN))
 async def run(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """How a run stands."""
     found = await _find_run(request, run_id)
@@ -66,7 +68,7 @@ async def run(request: HttpRequest, run_id: str) -> HttpResponseBase:
 
 
 @documented(get=openapi.STREAM)
-@stepflow_view("GET")
+@stepflow_view(GET=("executions:view", OWN))
 async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """A run's events, from the first or after one, to its end."""
     found = await _find_run(request, run_id)
@@ -78,14 +80,15 @@ async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
 
 
 @documented(post=openapi.NOTIFY)
-@stepflow_view("POST")
+@stepflow_view(POST="executions:control")
 async def notify(request: HttpRequest, event_id: str) -> HttpResponseBase:
     """Let every run go on that waits for this event."""
-    key = needed_key(await read_caller(request))
-    data, once = _read_json(request), read_once(request, key.workspace_id, "stepflow events", key.id)
+    access = access_of(request)
+    access.check_unlimited("events")
+    data, once = _read_json(request), read_once(request, access.workspace_id, "stepflow events", access.id)
     process, is_name = web_process(), "\0" not in event_id
     if not is_name or not await report_event(
-        process, workspace_id=key.workspace_id, event=event_id, data=data, once=once
+        process, workspace_id=access.workspace_id, event=event_id, data=data, once=once
     ):
         raise EventNotFound(
             f"Event not found: no run waits for {event_id[:255]}, and what nobody waits for is not kept"
@@ -94,7 +97,7 @@ async def notify(request: HttpRequest, event_id: str) -> HttpResponseBase:
 
 
 @documented(get=openapi.HEALTH)
-@stepflow_view("GET")
+@stepflow_view(GET=PUBLIC)
 async def health(request: HttpRequest) -> HttpResponseBase:
     """Whether runs can be written down and started; public."""
     is_up = await is_storage_up()
@@ -104,22 +107,22 @@ async def health(request: HttpRequest) -> HttpResponseBase:
 
 
 @documented(get=openapi.DOCUMENT)
-@stepflow_view("GET")
+@stepflow_view(GET=PUBLIC)
 async def document(request: HttpRequest) -> HttpResponseBase:
     """What this API is; public."""
     return HttpResponse(openapi.document(), content_type="application/yaml")
 
 
-@stepflow_view("GET", "POST", "PUT", "PATCH", "DELETE")
+@stepflow_view(GET=PUBLIC, POST=PUBLIC, PUT=PUBLIC, PATCH=PUBLIC, DELETE=PUBLIC)
 async def nothing(request: HttpRequest) -> HttpResponseBase:
     """Every other address below this API's prefix."""
     raise NotFound(f"Nothing here: {request.method} {request.path[:200]}")
 
 
-async def _find_workflow(process: WebProcess, caller: Caller, workflow_id: str) -> FlowRecord:
+async def _find_workflow(process: WebProcess, access: Access, caller: Caller, workflow_id: str) -> FlowRecord:
     """The deployed flow of that name, within its rate limit. Raises WorkflowNotFound and other refusals."""
-    flow = await afind_named_flow(needed_key(caller).workspace_id, workflow_id)
-    if flow is None:
+    flow = await afind_named_flow(access.workspace_id, workflow_id)
+    if flow is None or not access.reaches(flow.id):
         raise WorkflowNotFound(f"Workflow not found: no flow here has the slug or id {workflow_id[:100]!r}")
     await check_rate(process.redis, flow, caller.address)
     try:
@@ -131,11 +134,11 @@ async def _find_workflow(process: WebProcess, caller: Caller, workflow_id: str) 
 async def _find_run(request: HttpRequest, name: str) -> Run:
     """A run of the caller's workspace, or of their token. Raises Unauthenticated, RunNotFound."""
     run_id = read_run_name(name)
-    workspace_id = await reading_workspace(request, run_id)
+    access = await reading_access(request, run_id)
     if run_id is None:
         raise not_found(name)
     process = web_process()
-    return await read_run(process.pool, process.redis, run_id, workspace_id=workspace_id)
+    return await read_run(process.pool, process.redis, run_id, access=access)
 
 
 def _read_input(request: HttpRequest, flow: FlowRecord) -> Mapping[str, Any]:

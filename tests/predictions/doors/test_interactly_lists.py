@@ -11,6 +11,7 @@ from chatflows.models import Chatflow
 from predictions.doors.interactly.reading import RunFilter
 from predictions.doors.interactly.sessions import list_statements
 from tests.factories import make_chatflow
+from workspaces.access import Access
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +42,8 @@ def plans(chatflow: Chatflow, **chosen: Any) -> tuple[str, str]:
     nothing = dict.fromkeys(("workflow_id", "status", "start", "end"))
     chatflow_id = chosen.pop("chatflow_id", None)
     wanted = RunFilter(**{"page": 1, "size": 20, **nothing, **chosen})
-    page, count, names = list_statements(chatflow.workspace_id, chatflow_id, wanted)
+    access = Access(id=chatflow.pk, workspace_id=chatflow.workspace_id, name="a key", grants=())
+    page, count, names = list_statements(access, chatflow_id, wanted)
     found = []
     with connection.cursor() as cursor:
         for statement in (page, count):

@@ -15,6 +15,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from forjinn.core.errors import Unavailable
+from forjinn.core.permissions import PUBLIC
 from forjinn.core.refusals import server_error
 from predictions.doors.stepflow import openapi, views
 from predictions.doors.stepflow.refusals import stepflow_view
@@ -317,7 +318,7 @@ def test_a_body_that_is_too_large_is_refused(platform: Platform, stepflow: Stepf
 
 @pytest.mark.parametrize(("failure", "said"), [(DatabaseAway(), "UNAVAILABLE"), (Unavailable("Away"), "UNAVAILABLE")])
 def test_what_is_away_is_told_in_this_shape(failure: Exception, said: str) -> None:
-    @stepflow_view("GET")
+    @stepflow_view(GET=PUBLIC)
     async def view(request: Any) -> Any:
         raise failure
 
@@ -331,7 +332,7 @@ def test_what_is_away_is_told_in_this_shape(failure: Exception, said: str) -> No
 def test_a_defect_is_told_in_this_shape() -> None:
     request = RequestFactory().get("/api/stepflow/x")
 
-    @stepflow_view("GET")
+    @stepflow_view(GET=PUBLIC)
     async def view(request: Any) -> Any:
         raise RuntimeError("a defect")
 

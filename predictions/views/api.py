@@ -1,0 +1,80 @@
+"""What the asynchronous views of the run APIs share: who calls, what their rule asks of them, refusals, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+import orjson
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from apikeys.authentication import sent_key
+from apikeys.records import afind_key
+from forjinn.core.errors import DATABASE_AWAY, AppError, MethodNotAllowed, Unavailable, error_response
+from forjinn.core.permissions import DECIDED_BY_VIEWS, Rule, alternatives, check_rule, needing
+from predictions.admission import Caller, needed_access
+from predictions.pool import DatabaseAway
+from workspaces.access import Access, admit_access
+
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+
+
+Identify = Callable[[HttpRequest], Coroutine[Any, Any, Access]]
+
+
+async def read_caller(request: HttpRequest) -> Caller:
+    """Who asks. A key that is no good is not an error yet: public flows do not look at it."""
+    raw = sent_key(request)
+    return Caller(
+        access=await afind_key(raw) if raw else None,
+        sent_key=bool(raw),
+        origin=request.headers.get("Origin", ""),
+        address=request.META.get("REMOTE_ADDR", ""),
+    )
+
+
+async def identify(request: HttpRequest) -> Access:
+    """Who calls. Raises Unauthenticated if they have not shown it."""
+    return needed_access(await read_caller(request))
+
+
+def api_view(*, by: Identify = identify, **needs: Rule) -> Callable[[View], View]:
+    """An asynchronous view of the public API: what each of its methods needs, and its errors in the API's shape.
+
+    Where the rule needs somebody, `access_of(request)` is who it is, and the database shows their workspace. Views
+    that decide themselves enter the workspace of what they have found.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                rule = needs.get(str(request.method))
+                if rule is None:
+                    return _not_allowed(request, tuple(needs))
+                if DECIDED_BY_VIEWS.isdisjoint(alternatives(rule)):
+                    access = await by(request)
+                    admit_access(request, access)
+                    check_rule(access, rule)
+                return await view(request, *args, **kwargs)
+            except AppError as exc:
+                return error_response(exc, request)
+            except (DatabaseAway, OperationalError, InterfaceError):  # the latter two from Django's models
+                return error_response(Unavailable(DATABASE_AWAY), request)
+
+        return needing(**needs)(wrapped)
+
+    return decorate
+
+
+def json_response(body: object) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body), content_type="application/json")
+
+
+def _not_allowed(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    refusal = MethodNotAllowed(f"{request.method} is not allowed here; use {' or '.join(methods)}")
+    response = error_response(refusal, request)
+    response.headers["Allow"] = ", ".join(methods)
+    return response
