@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.status import HTTP_202_ACCEPTED
 from rest_framework.views import APIView
 
+from forjinn.core import query
 from forjinn.core.errors import BadRequest
 from forjinn.core.models import ScopedQuerySet
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
@@ -24,7 +25,6 @@ from predictions.hooks.serializers import (
     NewHookSubscriptionSerializer,
     WholeHookDeliverySerializer,
 )
-from predictions.views import query
 from workspaces.access import access_of
 
 AFFECTED = OpenApiResponse(

@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from forjinn.core import query
 from forjinn.core.errors import BadRequest, Conflict
 from forjinn.core.models import ScopedQuerySet
 from forjinn.core.pagination import PAGE_PARAMETERS, page_after, page_of
 from predictions.models import Execution, NodeRun
 from predictions.serializers import WIRE_STATES, ExecutionSerializer
-from predictions.views import query
 from workspaces.access import access_of
 
 MOST_DELETED = 100

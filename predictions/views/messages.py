@@ -12,11 +12,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chatflows.models import Chatflow
+from forjinn.core import query
 from forjinn.core.errors import BadRequest
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from predictions.models import ChatMessage
 from predictions.serializers import ChatMessageSerializer
-from predictions.views import query
 from workspaces.access import access_of
 
 FILTERS = {"chatId": "chat_id", "sessionId": "session_id", "memoryType": "memory_type", "messageId": "id"}

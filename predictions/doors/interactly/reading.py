@@ -13,9 +13,9 @@ import orjson
 from django.http import HttpRequest
 
 from engine.flow import DEEPEST, is_deeper
+from forjinn.core import query
 from forjinn.core.errors import BadRequest
 from predictions.doors.interactly.refusals import Fault, Unreadable
-from predictions.views import query
 
 COMMANDS = ("start", "data", "resume", "pause", "stop")
 ORDERS = ("resume", "pause", "stop")  # to a run that is there
