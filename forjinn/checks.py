@@ -21,6 +21,7 @@ from workspaces.permissions import PERMISSIONS
 
 WEAK = 32  # characters; what our own first start generates is longer
 POSITIVE = (
+    "AUDIT_RETENTION_D",
     "DATABASE_POOL_SIZE",
     "PREDICTION_TIMEOUT_S",
     "PREDICTION_MAX_TOKENS",

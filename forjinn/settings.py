@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "forjinn",
     "workspaces",
+    "workspaces.audit",
     "apikeys",
     "chatflows",
     "chatflows.documents",
@@ -209,6 +210,7 @@ PREDICTION_CONCURRENCY = env_int("PREDICTION_CONCURRENCY", 256)  # runs at once 
 MEMORY_MAX_MESSAGES = env_int("MEMORY_MAX_MESSAGES", 200)  # the newest of a session that memory nodes may read
 PREDICTION_WAIT_EXPIRY_H = env_int("PREDICTION_WAIT_EXPIRY_H", 72)  # how long a run may wait for a person
 HOOK_RETENTION_D = env_int("HOOK_RETENTION_D", 30)  # how long what was sent to receivers of hooks can be looked up
+AUDIT_RETENTION_D = env_int("AUDIT_RETENTION_D", 365)  # how long it can be looked up who changed what
 STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished run's events can be replayed
 
 # Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.

@@ -15,6 +15,7 @@ OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 public = needing(GET=PUBLIC)
 
 urlpatterns = [
+    path("api/v1/", include("workspaces.audit.urls")),
     path("api/v1/", include("chatflows.urls")),
     path("api/v1/", include("predictions.urls")),
     path("api/v1/", include("predictions.triggers.urls")),

@@ -16,13 +16,14 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 MAX_PAGE = 1_000_000  # far enough for everybody, and no overflow in OFFSET
 
-# How a list describes its pages in the API's schema.
+# How a list describes its pages in the API's schema; the second, one whose pages follow each other.
 PAGE_PARAMETERS = [
     OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 1}),
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
     OpenApiParameter("X-Total-Count", int, "header", response=[200], description="Rows on all pages together."),
     OpenApiParameter("Link", str, "header", response=[200], description="The neighbouring pages, as in RFC 8288."),
 ]
+AFTER_PARAMETERS = [PAGE_PARAMETERS[1], PAGE_PARAMETERS[3]]
 
 ModelT = TypeVar("ModelT", bound=Model)
 RowT = TypeVar("RowT")

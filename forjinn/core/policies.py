@@ -12,6 +12,7 @@ from forjinn.core.scopes import TENANT_ROLE
 
 # With the cast on this side the index of the column stays of use. Unset or empty: no workspace, so no row.
 PRESENT = "nullif(current_setting('forjinn.workspace', true), '')::uuid"
+EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
 
 # Roles belong to the whole server, and others may be bringing another of its databases up to date at this moment.
 CREATE_ROLE = f"""
@@ -48,9 +49,11 @@ def create_tenant_role() -> RunSQL:
     return RunSQL(CREATE_ROLE, RunSQL.noop)
 
 
-def enable_tenancy(table: str, column: str = "workspace_id", *, if_exists: bool = False) -> RunSQL:
-    """From within a workspace only the rows are there whose `column` is its id."""
-    enable, disable = _on(table, f"{column} = {PRESENT}")
+def enable_tenancy(
+    table: str, column: str = "workspace_id", *, if_exists: bool = False, may: str = EVERYTHING
+) -> RunSQL:
+    """From within a workspace only the rows are there whose `column` is its id. `may`: what can be done to them."""
+    enable, disable = _on(table, f"{column} = {PRESENT}", may=may)
     if if_exists:
         return RunSQL(_where_it_exists(table, enable), _where_it_exists(table, disable))
     return RunSQL(enable, disable)
@@ -71,7 +74,7 @@ def read_only_through(child: str, column: str, *, table: str) -> RunSQL:
     return RunSQL(*_on(table, condition, may="SELECT"))
 
 
-def _on(table: str, condition: str, *, may: str = "SELECT, INSERT, UPDATE, DELETE") -> tuple[str, str]:
+def _on(table: str, condition: str, *, may: str = EVERYTHING) -> tuple[str, str]:
     enable = (
         f"CREATE POLICY tenancy ON {table} TO {TENANT_ROLE} USING ({condition}) WITH CHECK ({condition});"
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;"
