@@ -48,8 +48,9 @@ check: setup  ## Format, lint, types, import rules, migrations, locks, container
 bench: setup  ## Measure the budgets of docs/performance.md; ARGS="--only streams" for a part
 	$(PY) -m benchmarks $(ARGS)
 
-openapi: setup  ## Write docs/api/openapi.yaml anew
+openapi: setup  ## Write docs/api/openapi.yaml anew, and the routes of docs/security.md
 	$(NO_SERVICES) $(PY) manage.py spectacular --validate --fail-on-warn --file docs/api/openapi.yaml
+	$(NO_SERVICES) $(PY) manage.py route_table --write
 
 lock: setup  ## Bring the lock files up to pyproject.toml; ARGS="--upgrade" for the newest versions
 	$(COMPILE) $(ARGS) --group uv -o requirements-uv.lock

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from apikeys.models import ApiKey
 from apikeys.services import create_api_key
@@ -28,8 +29,19 @@ def make_workspace(name: str = "") -> Workspace:
     return create_workspace(name=name or f"Workspace {next(_numbers)}", owner=make_user())
 
 
-def make_api_key(workspace: Workspace, name: str = "ci") -> tuple[ApiKey, str]:
-    return create_api_key(workspace=workspace, name=name)
+def make_api_key(
+    workspace: Workspace,
+    name: str = "ci",
+    *,
+    permissions: Iterable[str] | None = None,
+    flows: Iterable[UUID] | None = None,
+) -> tuple[ApiKey, str]:
+    """For everything, unless something is said."""
+    key, raw = create_api_key(workspace=workspace, name=name)
+    key.permissions = None if permissions is None else sorted(permissions)
+    key.flows = None if flows is None else list(flows)
+    key.save(update_fields=["permissions", "flows"])
+    return key, raw
 
 
 def make_chatflow(workspace: Workspace, *, flow_data: str = EMPTY_GRAPH, **fields: Any) -> Chatflow:

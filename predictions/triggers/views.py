@@ -130,7 +130,8 @@ class TriggerExecutionsView(APIView):
         responses=ExecutionSerializer(many=True),
     )
     def get(self, request: Request, trigger_id: str) -> Response:
-        trigger = Trigger.objects.get_for(access_of(request).workspace_id, pk=trigger_id)
+        access = access_of(request)
+        trigger = access.within(Trigger.objects.all(), "chatflow_id").get_for(access.workspace_id, pk=trigger_id)
         runs = Execution.objects.filter(firing__trigger=trigger).defer("checkpoint", "flow_state").order_by("-id")
         whole = runs.prefetch_related(Prefetch("node_runs", NodeRun.objects.order_by("attempt", "seq")))
         page, headers = page_of(whole, request)

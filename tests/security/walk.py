@@ -1,0 +1,169 @@
+"""For walks of all routes: two workspaces on a running platform, one of each thing in the first, keys of every size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from django.urls import get_resolver
+from rest_framework.schemas.generators import EndpointEnumerator
+
+from forjinn.core.permissions import Rule, alternatives, routes
+from tests.platform import Platform
+from tests.predictions import drawing
+from tests.predictions.conftest import Inside
+from workspaces.permissions import PERMISSIONS
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+CANARY = "yzzyva"  # in the name of each thing
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+MAKE = """
+from tests.factories import make_api_key, make_workspace
+from workspaces.permissions import BUILT_IN, PERMISSIONS
+own, foreign = make_workspace(), make_workspace()
+sizes = {{"all": None, **BUILT_IN, **{{one: [one] for one in PERMISSIONS}}}}
+sizes.update({{"no " + " ".join(those): PERMISSIONS.difference(those) for those in {needed!r}}})
+keys = {{name: make_api_key(own, name, permissions=permissions)[1] for name, permissions in sizes.items()}}
+print(json.dumps({{"keys": keys, "foreign": make_api_key(foreign)[1], "workspace": str(own.pk)}}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One method of one route."""
+
+    path: str  # as in documents: "/api/v1/chatflows/{chatflow_id}"
+    method: str
+    rule: Rule
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Those of which one is needed; () where words decide alone."""
+        return tuple(asked for asked in alternatives(self.rule) if asked in PERMISSIONS)
+
+    @property
+    def is_of_agents(self) -> bool:
+        return "/agentflows" in self.path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def calls() -> list[Call]:
+    """Every method of every route that is served."""
+    found = {
+        (EndpointEnumerator().get_path_from_regex(route.path), method): rule
+        for route in routes(get_resolver().url_patterns)
+        for method, rule in route.needs.items()
+    }
+    return [Call(path, method, rule) for (path, method), rule in sorted(found.items())]
+
+
+def addressed(call: Call, ids: Mapping[str, str]) -> str:
+    """The route's address with these ids in it; what has none is of no meaning."""
+    return PARAMETER.sub(lambda match: quote(ids.get(match[1], UNKNOWN), safe=""), call.path)
+
+
+class World:
+    """One of each thing, in the workspace `own`; `foreign` is another one's key, for everything there."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.url = platform.url
+        self.model_url = platform.model.url
+        needed = sorted({call.permissions for call in calls() if call.permissions})
+        made = Inside(platform)(MAKE.format(needed=needed))
+        self.keys: dict[str, str] = made["keys"]
+        self.foreign: str = made["foreign"]
+        self.ids = self._made()
+
+    def call(self, call: Call, key: str | None, *, ids: Mapping[str, str], body: Any = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with httpx.stream(
+            call.method, f"{self.url}{addressed(call, ids)}", json=body, headers=headers, timeout=30
+        ) as response:
+            if "event-stream" not in response.headers.get("Content-Type", ""):
+                response.read()
+            return response
+
+    def _made(self) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self.keys['all']}"}
+        with httpx.Client(base_url=self.url, headers=headers, timeout=30) as http:
+            return one_of_each(http, self.model_url, self.keys["all"])
+
+    def ids_for(self, call: Call) -> dict[str, str]:
+        """What stands in the addresses of this route."""
+        special = {}
+        if call.is_of_agents:
+            special["chatflow_id"] = self.ids["agent"]
+        if "/webhook/" in call.path:
+            special["chatflow_id"] = self.ids["webhook"]
+        special["run_id"] = self.ids["session" if call.path.startswith("/workflows") else "run"]
+        return {**self.ids, **special}
+
+
+def told(answer: httpx.Response) -> str:
+    """What was answered; of a stream nothing."""
+    return answer.text if answer.is_stream_consumed else ""
+
+
+def secrets_in(answer: httpx.Response, ids: Mapping[str, str]) -> list[str]:
+    """What an answer tells of the first workspace; ids that the caller knew are told to nobody."""
+    text = told(answer)
+    unsaid = [ids[name] for name in ("chatflow_id", "agent", "store_id") if ids[name] not in str(answer.url)]
+    return [word for word in (CANARY, *(unsaid if answer.is_success else ())) if word in text]
+
+
+def one_of_each(http: httpx.Client, model_url: str, key: str) -> dict[str, str]:
+    """Make one of each thing; what the parameters of addresses are then, by name."""
+
+    def post(path: str, body: Any = None) -> Any:
+        answer = http.post(path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def new_flow(kind: str, name: str, flow_data: str) -> str:
+        flow_id = post(f"/api/v1/{kind}", {"name": name, "flowData": flow_data})["id"]
+        assert http.put(f"/api/v1/{kind}/{flow_id}", json={"deployed": True}).is_success
+        return str(flow_id)
+
+    stores, hooks = "/api/v1/document-store", "/api/v1/hook-subscriptions"
+    flow = new_flow("chatflows", "Zyzzyva flow", drawing.conversation(model_url))
+    agent = new_flow("agentflows", "Zyzzyva agent", drawing.agentflow(model_url))
+    webhook = drawing.flow([drawing.start(startInputType="webhookTrigger")], [])
+    run = post(f"/api/v1/prediction/{agent}", {"question": "Zyzzyva question"})["executionId"]
+    workflow = http.get(f"/api/v1/agentflows/{agent}").json()["objectId"]
+    turn = post(f"/workflows/v1/workflows/{workflow}/execute", {"run_input": {"message": "Zyzzyva"}})
+    store = post(f"{stores}/store", {"name": "Zyzzyva store"})["id"]
+    text = {"loaderId": "plainText", "loaderConfig": {"text": "Zyzzyva text"}}
+    loader = post(f"{stores}/loader/save", {"storeId": store, **text})["id"]
+    post(f"{stores}/loader/process/{loader}", {"storeId": store})
+    tool = {"name": "zyzzyva_tool", "description": "x", "schema": "[]", "func": "return 1"}
+    trigger = {"name": "Zyzzyva trigger", "chatflowId": flow, "type": "webhook", "triggerMessage": "x"}
+    hook = post(hooks, {"name": "Zyzzyva hook", "url": "https://example.com/x", "events": ["run.completed"]})["id"]
+    return {
+        "chatflow_id": flow,
+        "agent": agent,
+        "webhook": new_flow("agentflows", "Zyzzyva webhook", webhook),
+        "workflow_id": workflow,
+        "execution_id": run,
+        "run": f"run_{run.replace('-', '')}",
+        "session": turn["run_id"],
+        "store_id": store,
+        "loader_id": loader,
+        "chunk": "1",
+        "tool_id": post("/api/v1/tools", tool)["id"],
+        "trigger_id": post("/api/v1/triggers", trigger)["id"],
+        "subscription_id": hook,
+        "delivery_id": post(f"{hooks}/{hook}/test")["id"],
+        "raw_key": key,
+        "chat_id": "zyzzyva-chat",
+        "name": "llmAgentflow",
+        "event": "an-event",
+        "event_id": "an-event",
+        "token": "x" * 40,
+    }
