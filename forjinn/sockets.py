@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from forjinn.core.errors import NotFound
+from forjinn.core.scopes import request_scope
 from forjinn.core.sockets import Receive, Scope, Send, Socket
 from predictions.doors.chatterfly.stream import follow
 
@@ -19,6 +20,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     socket = Socket(scope, receive, send)
     for pattern, view in ROUTES:
         if found := pattern.fullmatch(socket.path):
-            await view(socket, **found.groupdict())
+            with request_scope():
+                await view(socket, **found.groupdict())
             return
     await socket.refuse(NotFound(f"Nothing here: {socket.path[:200]}"))

@@ -12,6 +12,7 @@ from apikeys.authentication import KEY_INVALID, KEY_MISSING
 from chatflows.access import check_flow_access
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, NotFound, Unauthenticated
+from forjinn.core.scopes import enter
 from predictions.limits import check_rate
 from workspaces.access import Access
 
@@ -45,6 +46,7 @@ class Caller:
     sent_key: bool
     origin: str
     address: str
+    actor: str  # for the audit trail, see `workspaces.access.actor_of`
 
 
 async def admit(redis: Redis, chatflow_id: str, caller: Caller, *, has_body: bool) -> FlowRecord:
@@ -89,7 +91,7 @@ def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, call
     if flow is None:
         raise NotFound(f"Chatflow {chatflow_id} not found")
     _check_origin(flow, caller.origin)
-    check_key(flow, caller, chatflow_id)
+    let_in(flow, caller, chatflow_id)
     if not flow.deployed:
         raise NotFound(f"Chatflow {chatflow_id} is not deployed: set deployed to true to accept predictions")
     if flow.start_input_type in ("webhookTrigger", "scheduleInput"):
@@ -116,8 +118,16 @@ def _check_origin(flow: FlowRecord, origin: str) -> None:
         raise OriginForbidden(str(text))
 
 
-def check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
-    """Raises unless the flow is public, or the caller may execute it; a flow's own key is needed whoever calls."""
+def let_in(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
+    """From here on the request is the flow's workspace's: the flow is public, or they may execute it; else raises.
+
+    A flow's own key is needed whoever calls.
+    """
+    _check_key(flow, caller, chatflow_id)
+    enter(flow.workspace_id, caller.actor)
+
+
+def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
     if flow.apikey_id is not None:
         if caller.access is None or caller.access.id != flow.apikey_id:
             raise Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")

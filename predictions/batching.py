@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -38,7 +39,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting.append((item, future))
         if self._idle_lanes:
             self._idle_lanes -= 1
-            task = asyncio.create_task(self._drain())
+            # What leaves together is many callers': in nobody's context, least of all that of whoever came first.
+            task = asyncio.create_task(self._drain(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await future

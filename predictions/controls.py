@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from forjinn.core.errors import Conflict, NotFound, Unavailable
+from forjinn.core.scopes import system_scope
 from predictions.commands import pause_runs, stop_runs
 from predictions.dispatch import BrokerAway, dispatch
 from predictions.idempotency import Once, find_first
@@ -115,19 +116,21 @@ async def fork_run(
         return first.execution_id
     execution_id = new_execution_id()
     try:
-        async with borrowed(process.pool) as connection:
-            attempt, seq = await _turn(connection, run, from_node) if from_node is not None else (0, 0)
-            values = {
-                "source": run.id,
-                "id": execution_id,
-                "version": await _version(connection, run, version) if version is not None else None,
-                "attempt": attempt,
-                "seq": seq,
-                "scope": once and once.scope,
-                "key": once and once.key,
-                "fingerprint": once and once.fingerprint,
-            }
-            is_new = await (await connection.execute(FORK, values)).fetchone()
+        # A run and its journal are inserted in one statement: policies do not let the second see the first yet.
+        with system_scope():
+            async with borrowed(process.pool) as connection:
+                attempt, seq = await _turn(connection, run, from_node) if from_node is not None else (0, 0)
+                values = {
+                    "source": run.id,
+                    "id": execution_id,
+                    "version": await _version(connection, run, version) if version is not None else None,
+                    "attempt": attempt,
+                    "seq": seq,
+                    "scope": once and once.scope,
+                    "key": once and once.key,
+                    "fingerprint": once and once.fingerprint,
+                }
+                is_new = await (await connection.execute(FORK, values)).fetchone()
     except DatabaseAway as exc:
         raise Unavailable("Runs are not started for the moment: the database cannot be reached") from exc
     if is_new is None and once and (first := await find_first(process.pool, once)):

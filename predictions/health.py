@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from engine.errors import EngineError
 from forjinn.core.permissions import PUBLIC, needing
+from forjinn.core.scopes import system_scope
 from predictions.leases import DEAD_AFTER_S
 from predictions.pool import DatabaseAway, borrowed
 from predictions.web import web_process
@@ -74,8 +75,9 @@ async def _broker() -> str:
 
 async def _worker() -> str:
     try:
-        async with borrowed(web_process().pool) as connection:
-            row = await (await connection.execute(WORKERS, [DEAD_AFTER_S])).fetchone()
+        with system_scope():  # workers are no workspace's
+            async with borrowed(web_process().pool) as connection:
+                row = await (await connection.execute(WORKERS, [DEAD_AFTER_S])).fetchone()
     except DatabaseAway:
         return "unknown: the database is away"
     return "ok" if row and row[0] else "none"

@@ -20,9 +20,17 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from forjinn.core.scopes import SET_SCOPE, SYSTEM, Scope, current
+
 logger = logging.getLogger(__name__)
 
-Connection = AsyncConnection[TupleRow]
+
+class Connection(AsyncConnection[TupleRow]):
+    """Remembers which scope PostgreSQL was told last: a new one works as the tables' owner, whom no policy holds."""
+
+    scope: Scope = SYSTEM
+
+
 Pool = AsyncConnectionPool[Connection]
 T = TypeVar("T")
 # How long a statement may wait for a connection: PostgreSQL restarts in less.
@@ -58,11 +66,12 @@ def open_pool(*, name: str) -> Pool:
 
 @contextlib.asynccontextmanager
 async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection for a few statements. Raises DatabaseAway."""
+    """A connection for a few statements, in the scope of the code that asks for it. Raises DatabaseAway."""
     try:
         connection = await _take(pool)
         try:
             async with connection:
+                await _tell_scope(connection)
                 yield connection
         finally:
             await pool.putconn(connection)
@@ -73,6 +82,14 @@ async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
         if (exc.sqlstate or "").startswith(BEYOND_LIMITS):
             raise
         raise DatabaseAway(str(exc)) from exc
+
+
+async def _tell_scope(connection: Connection) -> None:
+    """A round trip where another scope was told last. Who is behind it is of no interest: nothing here is audited."""
+    scope = current()
+    if not scope.shows_as(connection.scope):
+        await connection.execute(SET_SCOPE, scope.settings())
+        connection.scope = scope
 
 
 async def _take(pool: Pool) -> Connection:

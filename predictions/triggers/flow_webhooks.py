@@ -13,7 +13,8 @@ from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unauthenticated, error_response
 from forjinn.core.openapi import documented
 from forjinn.core.permissions import BY_FLOW
-from predictions.admission import Caller, check_key
+from forjinn.core.scopes import enter
+from predictions.admission import Caller, let_in
 from predictions.limits import check_rate
 from predictions.requests import MAX_ID, HumanAnswer, PredictionRequest, RequestInvalid, check_json
 from predictions.store import Store
@@ -49,6 +50,7 @@ async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     """Start a run of a flow that begins with a webhook, or let the one go on that waits in the named chat."""
     flow = await _find_flow(chatflow_id)
     caller = await read_caller(request)
+    enter(flow.workspace_id, caller.actor)
     process = web_process()
     await check_rate(process.redis, flow, caller.address)
     start = start_of(await Store(process.pool).flow_data(flow.version_id))
@@ -110,7 +112,7 @@ def _check_caller(request: HttpRequest, caller: Caller, flow: FlowRecord, start:
     if wants_signature is False:
         return
     if wants_signature is None and not secrets:
-        check_key(flow, caller, str(flow.id))
+        let_in(flow, caller, str(flow.id))
         return
     if not secrets:
         raise Unauthenticated(f"This webhook takes signed calls only and has no secret: give trigger {webhook.id} one")

@@ -15,6 +15,7 @@ from engine.jsonpath import follow
 from forjinn.core.errors import AppError, BadRequest, NotFound, PayloadTooLarge, shape_errors
 from forjinn.core.openapi import documented
 from forjinn.core.permissions import OWN
+from forjinn.core.scopes import enter, system_scope
 from predictions.inputs import Problem, problems_of, request_of
 from predictions.limits import RateLimit, count_call
 from predictions.reading import run_name
@@ -76,10 +77,12 @@ async def call_webhook(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 async def _find(token: str) -> tuple[Webhook, FlowRecord]:
-    webhook = await find_webhook(web_process().pool, token) if TOKEN.fullmatch(token) else None
+    with system_scope():  # whose it is only the token says
+        webhook = await find_webhook(web_process().pool, token) if TOKEN.fullmatch(token) else None
     flow = await afind_flow(webhook.chatflow_id) if webhook and webhook.enabled else None
     if webhook is None or flow is None or not flow.deployed:
         raise NotFound("No webhook has this address: it was changed or switched off, or its flow is not deployed")
+    enter(flow.workspace_id)
     return webhook, flow
 
 

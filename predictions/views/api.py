@@ -16,7 +16,7 @@ from forjinn.core.errors import DATABASE_AWAY, AppError, MethodNotAllowed, Unava
 from forjinn.core.permissions import DECIDED_BY_VIEWS, Rule, alternatives, check_rule, needing
 from predictions.admission import Caller, needed_access
 from predictions.pool import DatabaseAway
-from workspaces.access import Access, admit_access
+from workspaces.access import Access, actor_of, admit_access
 
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -27,11 +27,13 @@ Identify = Callable[[HttpRequest], Coroutine[Any, Any, Access]]
 async def read_caller(request: HttpRequest) -> Caller:
     """Who asks. A key that is no good is not an error yet: public flows do not look at it."""
     raw = sent_key(request)
+    access = await afind_key(raw) if raw else None
     return Caller(
-        access=await afind_key(raw) if raw else None,
+        access=access,
         sent_key=bool(raw),
         origin=request.headers.get("Origin", ""),
         address=request.META.get("REMOTE_ADDR", ""),
+        actor=actor_of(access, request),
     )
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from chatflows.models import Chatflow
 from chatflows.records import afind_flow
 from forjinn.core.permissions import PUBLIC, needing
-from forjinn.core.scopes import SYSTEM, in_scope
+from forjinn.core.scopes import SYSTEM, enter, in_scope
 from predictions.publicity import public_config
 from predictions.store import Store
 from predictions.web import web_process
@@ -33,6 +33,7 @@ async def chat(request: HttpRequest, chatflow_id: UUID) -> HttpResponse:
     flow = await afind_flow(chatflow_id)
     if flow is None or not flow.is_public or not flow.deployed:
         raise Http404("No public chat here")
+    enter(flow.workspace_id)
     config = public_config(flow, await Store(web_process().pool).flow_data(flow.version_id))
     context = {
         "flow": flow,

@@ -19,8 +19,9 @@ from forjinn.core.errors import (
 )
 from forjinn.core.openapi import documented
 from forjinn.core.permissions import BY_FLOW, PUBLIC
+from forjinn.core.scopes import system_scope
 from predictions import openapi
-from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, check_key, find_callable_flow
+from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow, let_in
 from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
@@ -178,7 +179,8 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str, *, is_brief: 
 @api_view(GET=BY_FLOW)
 async def execution_stream(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """The stream of a run from its beginning, or after `Last-Event-ID`; whoever may ask the flow may follow it."""
-    run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
+    with system_scope():  # whose it is decides who may follow it
+        run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
     flow = await find_callable_flow(str(run.chatflow_id), await read_caller(request))
     last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
     return await follow(flow, run.id, last.rpartition(":")[2], is_brief=wants_brief(request))
@@ -213,7 +215,7 @@ async def abort(request: HttpRequest, chatflow_id: str, chat_id: str) -> HttpRes
 async def _find_open_flow(request: HttpRequest, chatflow_id: str) -> FlowRecord:
     """The flow, deployed or not, if this caller may ask it when it is."""
     flow = await _find_flow(chatflow_id)
-    check_key(flow, await read_caller(request), chatflow_id)
+    let_in(flow, await read_caller(request), chatflow_id)
     return flow
 
 

@@ -7,17 +7,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 
 from chatflows.models import Chatflow, Tool
 from chatflows.tools import StoredTools
 from engine.errors import NodeInputError
 from forjinn.core import middleware
 from forjinn.core.errors import NotFound
+from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet
 from forjinn.core.scopes import tenant
+from predictions.controls import find_own_run
+from predictions.models import Execution
+from predictions.pool import open_pool
+from predictions.services import find_run
 from tests.cast import Api
-from tests.factories import make_chatflow
+from tests.factories import make_chatflow, make_workspace
 from workspaces.models import Workspace
 from workspaces.services import create_credential, set_variable, variable_values
 from workspaces.world import WorkspaceCredentials
@@ -96,3 +101,30 @@ def test_without_both_walls_a_strangers_flow_would_be_there(api: Api, stranger: 
     foreign = make_chatflow(stranger)
 
     assert api.get(f"/chatflows/{foreign.pk}").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_statement_of_the_run_path_finds_no_strangers_run_whatever_it_asks_for() -> None:
+    run = await sync_to_async(_make_run)()
+
+    async with open_pool(name="test") as pool:
+        with tenant(run.workspace_id):
+            own = await find_run(pool, execution_id=run.pk)
+        with tenant(uuid7()), pytest.raises(NotFound):
+            await find_own_run(pool, execution_id=run.pk, workspace_id=run.workspace_id)
+        with tenant(uuid7()), pytest.raises(NotFound):
+            await find_run(pool, execution_id=run.pk)
+        # And the connection, the only one, serves its next borrower in their own scope.
+        with tenant(run.workspace_id):
+            again = await find_run(pool, execution_id=run.pk)
+
+    assert own.id == again.id == run.pk
+
+
+def _make_run() -> Execution:
+    flow = make_chatflow(make_workspace())
+    version = flow.versions.latest("number")
+    run: Execution = Execution.objects.create(
+        workspace_id=flow.workspace_id, chatflow=flow, version=version, chat_id="c", session_id="c", question="Hi"
+    )
+    return run

@@ -9,6 +9,7 @@ from uuid import UUID
 from chatflows.deployments import DeploymentRecord, afind_deployment
 from chatflows.records import FlowRecord, afind_flow, aflow_at
 from forjinn.core.errors import BadRequest, NotFound, Unauthenticated
+from forjinn.core.scopes import enter, system_scope
 from predictions.doors.chatterfly.tokens import read_token
 from predictions.pool import Pool, borrowed
 from predictions.reading import RunReading, read_run, read_run_name
@@ -43,6 +44,7 @@ async def read_key(headers: Mapping[str, str]) -> DeploymentRecord:
     deployment = await afind_deployment(_bearer(headers))
     if deployment is None:
         raise Unauthenticated(INVALID)
+    enter(deployment.workspace_id)
     return deployment
 
 
@@ -63,10 +65,12 @@ async def find_own_run(run_id: str, caller: Caller) -> RunReading:
     if execution_id is None:
         raise BadRequest(f"Invalid run id '{run_id[:80]}': expected run_ and 32 hexadecimal digits")
     process = web_process()
-    run = await read_run(process.pool, execution_id, redis=process.redis)
+    with system_scope():  # a participant's token names a run, and no workspace
+        run = await read_run(process.pool, execution_id, redis=process.redis)
     is_own = run is not None and run.request.get("deployment") == str(caller.deployment_id)
     if run is None or not is_own or caller.run_id not in (None, execution_id):
         raise NotFound(f"Run {run_id} not found")
+    enter(run.workspace_id)
     return run
 
 
@@ -86,8 +90,9 @@ async def _participant(token: str) -> Caller:
 
 
 async def _stands(pool: Pool, deployment_id: UUID) -> bool:
-    async with borrowed(pool) as connection:
-        return await (await connection.execute(STANDS, [deployment_id])).fetchone() is not None
+    with system_scope():  # likewise
+        async with borrowed(pool) as connection:
+            return await (await connection.execute(STANDS, [deployment_id])).fetchone() is not None
 
 
 def _header(headers: Mapping[str, str]) -> str | None:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from apikeys.records import afind_key
 from forjinn.core.errors import Unauthenticated
 from predictions.admission import Caller, needed_access
-from workspaces.access import Access
+from workspaces.access import Access, actor_of, admit_access
 
 PREFIX = "pat_"
 LIFETIME = timedelta(hours=24)  # of a token, from the beginning of its run
@@ -31,6 +31,7 @@ async def read_caller(request: HttpRequest) -> Caller:
         sent_key=True,
         origin=request.headers.get("Origin", ""),
         address=request.META.get("REMOTE_ADDR", ""),
+        actor=actor_of(key, request),
     )
 
 
@@ -47,6 +48,7 @@ async def reading_access(request: HttpRequest, run_id: UUID | None) -> Access | 
     token = request.GET.get("token")
     if token is None or _sent_key(request) is not None:
         access = await identify(request)
+        admit_access(request, access)
         access.check("executions:view")
         return access
     if run_id is None or not _shows(token, run_id):

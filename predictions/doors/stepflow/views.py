@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from forjinn.core.errors import NotFound
 from forjinn.core.jsontext import to_json
 from forjinn.core.openapi import documented
 from forjinn.core.permissions import OWN, PUBLIC
+from forjinn.core.scopes import system_scope
 from forjinn.core.times import iso_millis
 from predictions.admission import Caller, find_callable_flow
 from predictions.asking import begin
@@ -138,7 +140,9 @@ async def _find_run(request: HttpRequest, name: str) -> Run:
     if run_id is None:
         raise not_found(name)
     process = web_process()
-    return await read_run(process.pool, process.redis, run_id, access=access)
+    # A token names its run, and no workspace.
+    with contextlib.nullcontext() if access else system_scope():
+        return await read_run(process.pool, process.redis, run_id, access=access)
 
 
 def _read_input(request: HttpRequest, flow: FlowRecord) -> Mapping[str, Any]:
