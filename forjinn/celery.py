@@ -12,7 +12,9 @@ from kombu.entity import Queue
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
 
 FIRE_SCHEDULES, CALL_BACK = "predictions.fire_schedules", "predictions.call_back"
+FORGET_AUDIT = "workspaces.forget_audit"
 LOOK_S = 2.0
+FORGET_S = 600.0
 
 app = Celery("forjinn")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -30,8 +32,8 @@ app.conf.update(
     # Each beat that runs asks for these, and workers see to it that what is due happens once. What no worker took in
     # time is dropped: the next one looks for all that is due anyway.
     beat_schedule={
-        name: {"task": name, "schedule": LOOK_S, "options": {"expires": 5 * LOOK_S}}
-        for name in (FIRE_SCHEDULES, CALL_BACK)
+        name: {"task": name, "schedule": pause_s, "options": {"expires": 5 * pause_s}}
+        for name, pause_s in ((FIRE_SCHEDULES, LOOK_S), (CALL_BACK, LOOK_S), (FORGET_AUDIT, FORGET_S))
     },
 )
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
 
-from forjinn.core.scopes import tenant
 from tests.cast import Api
 from tests.factories import EMPTY_GRAPH, make_api_key, make_chatflow
 from workspaces.audit.models import AuditEntry
 from workspaces.models import Workspace
-from workspaces.services import create_credential
+from workspaces.services import create_credential, set_variable
 
 SECRET = "sk-canary-5d1f0c"
 
@@ -93,23 +91,85 @@ def test_a_key_without_the_permission_is_refused(workspace: Workspace) -> None:
     assert "audit:view" in answer.json()["message"]
 
 
-@pytest.mark.parametrize("is_tenant", [True, False], ids=["tenant", "owner of the tables"])
-def test_nobody_changes_or_deletes_an_entry(workspace: Workspace, is_tenant: bool) -> None:
+def test_a_variables_values_are_not_kept(api: Api, workspace: Workspace) -> None:
+    set_variable(workspace=workspace, name="region", value="eu-1")
+    set_variable(workspace=workspace, name="region", value=SECRET)
+
+    changed, created = told(api, "&resource=variables")
+
+    assert created["rowName"] == "region"
+    assert changed["after"]["value"]["bytes"] == len(SECRET)
+    assert SECRET not in str([changed, created])
+
+
+def test_a_long_text_is_told_by_its_size(api: Api, workspace: Workspace) -> None:
+    flow = make_chatflow(workspace)
+
+    api.put(f"/chatflows/{flow.pk}", {"chatbotConfig": '{"welcome": "%s"}' % ("x" * 2000)})
+    entry = told(api, f"&rowId={flow.pk}")[0]
+
+    assert entry["after"]["chatbotConfig"]["bytes"] == 2015
+
+
+def test_a_save_of_a_flows_text_is_told_under_the_flow(api: Api, workspace: Workspace) -> None:
+    flow = make_chatflow(workspace, name="Support")
+
+    api.put(f"/chatflows/{flow.pk}", {"flowData": EMPTY_GRAPH.replace("1}", "2}")})
+    changed, version = told(api, f"&rowId={flow.pk}")[:2]
+
+    assert (version["resource"], version["rowName"], version["after"]["number"]) == ("versions", "Support", 2)
+    assert version["after"]["flowData"]["bytes"] == len(EMPTY_GRAPH)
+    assert set(changed["after"]) == {"versionId"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "actor=deploy bot",
+        "resource=tools",
+        "action=created&resource=tools",
+        "requestId=call-0001",
+        "startDate=2020-01-01T00:00:00Z&resource=tools",
+    ],
+)
+def test_entries_are_chosen_by(workspace: Workspace, query: str) -> None:
+    api = Api(make_api_key(workspace, name="deploy bot")[1])
     make_chatflow(workspace)
-    entries = AuditEntry.objects.of(workspace.pk)
-    scope = tenant(workspace.pk) if is_tenant else transaction.atomic()
+    api.call("POST", "/tools", {"name": "weather", "func": "return 1"}, Request_Id="call-0001")
 
-    with scope:
-        with pytest.raises(DatabaseError, match=r"permission denied|not changed"), transaction.atomic():
-            entries.update(actor_name="somebody else")
-        with pytest.raises(DatabaseError, match=r"permission denied|deleted only"), transaction.atomic():
-            entries.delete()
+    entries = told(api, f"&{query}")
+
+    assert [entry["resource"] for entry in entries] == ["tools"]
 
 
-def test_from_within_a_workspace_no_entry_can_be_made_up(workspace: Workspace) -> None:
-    with (
-        tenant(workspace.pk),
-        pytest.raises(DatabaseError, match="permission denied"),
-        transaction.atomic(),
-    ):
-        AuditEntry.objects.create(workspace=workspace, actor_kind="key", resource="chatflows", action="deleted")
+@pytest.mark.parametrize("query", ["endDate=2020-01-01T00:00:00Z", "actor=nobody", "rowId=none", "resource=chat"])
+def test_nothing_is_chosen_by(api: Api, workspace: Workspace, query: str) -> None:
+    make_chatflow(workspace)
+
+    assert told(api, f"&{query}") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("startDate=yesterday", "startDate"), ("before=1", "before"), ("limit=0", "limit"), ("actor=%00", "actor")],
+)
+def test_a_query_that_cannot_be_read_is_told_why(api: Api, query: str, name: str) -> None:
+    answer = api.get(f"/audit?{query}")
+
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(f"{name}: ")
+
+
+def test_pages_follow_each_other_and_lose_nothing(api: Api, workspace: Workspace) -> None:
+    for _ in range(3):
+        make_chatflow(workspace)
+    whole = told(api)
+
+    page = api.get("/audit?limit=2")
+    pages = [page.json()]
+    while following := page.headers.get("Link"):
+        page = api.get(following[1:].partition(">")[0].removeprefix("/api/v1"))
+        pages.append(page.json())
+
+    assert [entry for entries in pages for entry in entries] == whole
+    assert {len(entries) for entries in pages[:-1]} == {2}

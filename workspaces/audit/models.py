@@ -25,7 +25,9 @@ class AuditEntry(models.Model):
         Workspace, on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
     )
     at = models.DateTimeField(db_default=Now())
-    actor_kind = models.CharField(max_length=20)  # key, member, visitor, or system: nobody who has called
+    actor_kind = models.CharField(
+        max_length=20
+    )  # key, member, operator, command, visitor or system: nobody who was named
     actor_id = models.CharField(max_length=64, default="")
     actor_name = models.CharField(max_length=255, default="")
     address = models.CharField(max_length=64, default="")
@@ -45,7 +47,6 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="audit_by_workspace"),
             models.Index(fields=["workspace", "row_id", "-id"], name="audit_by_row"),
-            models.Index(fields=["actor_id", "-id"], condition=models.Q(workspace=None), name="audit_by_person"),
         ]
 
     def __str__(self) -> str:

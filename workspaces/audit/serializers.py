@@ -18,9 +18,9 @@ VALUES = (
 
 
 class ActorSerializer(serializers.Serializer[AuditEntry]):
-    """Whoever did it. `system`: nobody who called, such as a command."""
+    """Whoever did it. `system`: the platform itself."""
 
-    kind = serializers.CharField(help_text="key, member, visitor, or system.")
+    kind = serializers.CharField(help_text="key, member, operator, command, visitor or system.")
     id = serializers.CharField(allow_null=True)
     name = serializers.CharField(allow_null=True)
     address = serializers.CharField(allow_null=True, help_text="Where the call came from.")

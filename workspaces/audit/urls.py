@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from workspaces.audit import views
+from workspaces.audit import export, views
 
 urlpatterns = [
     path("audit", views.AuditView.as_view()),
+    path("audit/export", export.AuditExportView.as_view()),
 ]

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'audit entry',
                 'verbose_name_plural': 'audit entries',
-                'indexes': [models.Index(fields=['workspace', '-id'], name='audit_by_workspace'), models.Index(fields=['workspace', 'row_id', '-id'], name='audit_by_row'), models.Index(condition=models.Q(('workspace', None)), fields=['actor_id', '-id'], name='audit_by_person')],
+                'indexes': [models.Index(fields=['workspace', '-id'], name='audit_by_workspace'), models.Index(fields=['workspace', 'row_id', '-id'], name='audit_by_row')],
             },
         ),
     ]
