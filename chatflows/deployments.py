@@ -29,6 +29,7 @@ class DeploymentRecord:
     workspace_id: UUID
     chatflow_id: UUID
     version_id: UUID
+    apikey_id: UUID
     expires_at: datetime | None
 
 
@@ -63,6 +64,7 @@ def _load(digest: str) -> DeploymentRecord | None:
         workspace_id=found.workspace_id,
         chatflow_id=found.chatflow_id,
         version_id=found.version_id,
+        apikey_id=found.apikey_id,
         expires_at=found.apikey.expires_at,
     )
 

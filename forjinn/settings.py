@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "forjinn",
     "workspaces",
     "workspaces.audit",
+    "workspaces.limits",
     "apikeys",
     "chatflows",
     "chatflows.documents",
@@ -59,10 +60,11 @@ INSTALLED_APPS = [
     "predictions.hooks",
 ]
 
-# API calls pass only the first four. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
+# API calls pass only the first five. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
 # every API call up to two hops to a thread.
 MIDDLEWARE = [
     "forjinn.core.middleware.request_ids",
+    "forjinn.core.middleware.tallied",
     "forjinn.core.middleware.confined",
     "corsheaders.middleware.CorsMiddleware",
     "forjinn.core.middleware.pages_only",
@@ -171,6 +173,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("MAX_BODY_MB", 50) * 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["forjinn.core.permissions.AsNeeded"],
+    "DEFAULT_THROTTLE_CLASSES": ["workspaces.limits.throttling.CallsAMinute"],
     "DEFAULT_RENDERER_CLASSES": ["forjinn.core.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["forjinn.core.parsers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -213,6 +216,11 @@ PREDICTION_WAIT_EXPIRY_H = env_int("PREDICTION_WAIT_EXPIRY_H", 72)  # how long a
 HOOK_RETENTION_D = env_int("HOOK_RETENTION_D", 30)  # how long what was sent to receivers of hooks can be looked up
 AUDIT_RETENTION_D = env_int("AUDIT_RETENTION_D", 365)  # how long it can be looked up who changed what
 STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished run's events can be replayed
+
+# What a workspace may use where it says nothing itself; 0: no limit.
+RATE_PER_WORKSPACE = env_int("RATE_PER_WORKSPACE", 0)  # calls a minute
+RATE_PER_KEY = env_int("RATE_PER_KEY", 0)  # calls a minute, each
+RATE_PER_ADDRESS = env_int("RATE_PER_ADDRESS", 600)  # calls a minute of each address without a key
 
 # Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.
 EGRESS_ALLOW = env_list("EGRESS_ALLOW")

@@ -13,7 +13,7 @@ from chatflows.access import check_flow_access
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, NotFound, Unauthenticated
 from forjinn.core.scopes import enter
-from predictions.limits import check_rate
+from predictions.limits import check_rate, own_key_id
 from workspaces.access import Access
 
 
@@ -54,7 +54,7 @@ async def admit(redis: Redis, chatflow_id: str, caller: Caller, *, has_body: boo
     flow_id = _read_id(chatflow_id)
     flow = await afind_flow(flow_id) if flow_id else None
     if flow is not None:
-        await check_rate(redis, flow, caller.address)
+        await check_rate(redis, flow, caller.address, own_key_id(caller.access, flow))
     if not has_body:
         raise BodyMissing('The body is empty: send JSON like {"question": "..."}')
     return _check(flow, chatflow_id, flow_id, caller)

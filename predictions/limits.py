@@ -1,31 +1,23 @@
-"""A flow's own rate limit: how often one address may ask it, as its author set it in `apiConfig.rateLimit`."""
+"""How often a flow may be asked: by its workspace's limits, and by its author's in `apiConfig.rateLimit`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from chatflows.records import FlowRecord
-from forjinn.core.errors import AppError, Unavailable
+from forjinn.core.rates import RateLimited, Window, acount, network_of
+from predictions.web import web_process
+from workspaces.access import Access
+from workspaces.limits.records import LimitsRecord, afind_limits
+from workspaces.limits.windows import address_window, caller_windows, flow_window
 
 DEFAULT_MESSAGE = "Too many requests: wait a moment and ask again"
-
-
-class RateLimited(AppError):
-    """The address has asked this flow as often as its author allows for now."""
-
-    status = 429
-    code = "too_many_requests"
-
-    def __init__(self, message: str, *, limit: int, reset_s: int) -> None:
-        super().__init__(message)
-        self.retry_after_s = reset_s
-        self.headers = {"RateLimit-Limit": str(limit), "RateLimit-Remaining": "0", "RateLimit-Reset": str(reset_s)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +40,47 @@ def rate_limit_of(api_config: Mapping[str, Any]) -> RateLimit | None:
     return RateLimit(most, window_s, str(chosen.get("limitMsg") or DEFAULT_MESSAGE))
 
 
-async def check_rate(redis: Redis, flow: FlowRecord, address: str) -> None:
-    """Count one call. Raises RateLimited beyond the limit, Unavailable if it cannot be counted."""
-    if limit := rate_limit_of(flow.api_config):
-        await count_call(redis, f"{flow.id}:{address}", limit)
+async def check_rate(redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None) -> None:
+    """Count one call to this flow in every limit that holds for it; `key_id`: that of a key of its workspace.
+
+    Raises RateLimited beyond one of them, Unavailable if a stranger's call cannot be counted.
+    """
+    limits = await afind_limits(flow.workspace_id)
+    await acount(redis, list(_windows(flow, limits, address, key_id)), is_known=key_id is not None)
+
+
+async def check_caller(access: Access) -> None:
+    """Count one call that is to no flow. Raises RateLimited."""
+    limits = await afind_limits(access.workspace_id)
+    if windows := list(caller_windows(limits, access.workspace_id, access.id)):
+        await acount(web_process().redis, windows, is_known=True)
+
+
+def is_of_author(refusal: RateLimited) -> bool:
+    """Whether the flow's author wrote the refusal's words."""
+    return refusal.window.name.startswith(AUTHORS)
 
 
 async def count_call(redis: Redis, what: str, limit: RateLimit) -> None:
     """Count one call of this kind. Raises RateLimited beyond the limit, Unavailable if it cannot be counted."""
-    key = f"rate:{what}"
-    try:
-        async with redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(key, 0, ex=limit.window_s, nx=True).incr(key).ttl(key)
-            _, count, left_s = await pipeline.execute()
-    except (RedisError, OSError) as exc:
-        raise Unavailable("Predictions are unavailable for the moment: calls cannot be counted") from exc
-    if count > limit.most:
-        raise RateLimited(limit.message, limit=limit.most, reset_s=max(1, left_s))
+    await acount(redis, [Window(what, limit.most, limit.message, limit.window_s)], is_known=False)
+
+
+AUTHORS = "author:"
+
+
+def own_key_id(access: Access | None, flow: FlowRecord) -> UUID | None:
+    """The caller's, if they are of the flow's workspace; whoever else calls counts as a stranger."""
+    return access.id if access is not None and access.workspace_id == flow.workspace_id else None
+
+
+def _windows(flow: FlowRecord, limits: LimitsRecord, address: str, key_id: UUID | None) -> Iterator[Window]:
+    if own := rate_limit_of(flow.api_config):
+        yield Window(f"{AUTHORS}{flow.id}:{network_of(address)}", own.most, own.message, own.window_s)
+    yield from flow_window(limits, flow.id)
+    if key_id is None:
+        yield from address_window(limits, flow.workspace_id, address)
+    yield from caller_windows(limits, flow.workspace_id, key_id)
 
 
 def _positive(value: Any) -> int | None:

@@ -3,7 +3,8 @@
 AppError(message): has `status`, and a stable `code` that clients switch on
 ├── BadRequest 400            ├── NotFound 404            ├── PreconditionFailed 412
 ├── Unauthenticated 401       ├── MethodNotAllowed 405    ├── PayloadTooLarge 413
-├── Forbidden 403             ├── Conflict 409            └── Unavailable 503
+├── Forbidden 403             ├── Conflict 409            ├── TooManyRequests 429
+└── Unavailable 503
 
 The body is `{"message": ..., "code": ..., "requestId": ...}`, whoever found the fault: a service, the framework or
 the database (`refusals.py` translates). Messages name the thing and the way out, and never carry a secret.
@@ -13,6 +14,7 @@ An API that speaks another protocol has a shape of its own: `shape_errors`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -23,11 +25,15 @@ DATABASE_AWAY = "Unavailable for the moment: the database cannot be reached"
 
 
 class AppError(Exception):
-    """A refusal that the caller can understand. `retry_after_s` is set where trying again later makes sense."""
+    """A refusal that the caller can understand. `retry_after_s` is set where trying again later makes sense.
+
+    `headers` go with the answer.
+    """
 
     status = 500
     code = "internal"
     retry_after_s: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -76,6 +82,13 @@ class PayloadTooLarge(AppError):
     code = "payload_too_large"
 
 
+class TooManyRequests(AppError):
+    """More than is allowed: of calls, of runs at once, or of a budget."""
+
+    status = 429
+    code = "too_many_requests"
+
+
 class Unavailable(AppError):
     """A part that the answer needs is away for the moment."""
 
@@ -121,7 +134,7 @@ def _own_shape(error: AppError, request: Any) -> Mapping[str, Any]:
 
 
 def error_headers(error: AppError) -> dict[str, str]:
-    headers = {}
+    headers = dict(error.headers)
     if error.status == 401:
         headers["WWW-Authenticate"] = AUTH_CHALLENGE
     if error.retry_after_s is not None:

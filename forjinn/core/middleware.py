@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from forjinn.core.ids import uuid7
 from forjinn.core.paths import ADMINISTRATION, is_page
+from forjinn.core.rates import begin_tally, tally_of_call
 from forjinn.core.scopes import request_scope, system_scope
 
 Handler = Callable[[HttpRequest], Any]
@@ -58,6 +59,31 @@ def _name(request: HttpRequest) -> str:
     request_id = sent if SANE_ID.fullmatch(sent) else str(uuid7())
     request.request_id = request_id  # type: ignore[attr-defined]  # ours, on Django's own class
     return request_id
+
+
+@sync_and_async_middleware
+def tallied(get_response: Handler) -> Handler:
+    """Tell callers whose calls are counted where they stand: `RateLimit-Limit`, `-Remaining` and `-Reset`."""
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            begin_tally()
+            return _with_tally(await get_response(request))
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        begin_tally()
+        return _with_tally(get_response(request))
+
+    return middleware
+
+
+def _with_tally(response: HttpResponseBase) -> HttpResponseBase:
+    if tally := tally_of_call():
+        for name, value in tally.headers.items():
+            response.headers.setdefault(name, value)
+    return response
 
 
 @sync_and_async_middleware

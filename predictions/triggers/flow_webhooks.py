@@ -15,7 +15,7 @@ from forjinn.core.openapi import documented
 from forjinn.core.permissions import BY_FLOW
 from forjinn.core.scopes import enter
 from predictions.admission import Caller, let_in
-from predictions.limits import check_rate
+from predictions.limits import check_rate, own_key_id
 from predictions.requests import MAX_ID, HumanAnswer, PredictionRequest, RequestInvalid, check_json
 from predictions.store import Store
 from predictions.triggers import openapi
@@ -52,7 +52,7 @@ async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     caller = await read_caller(request)
     enter(flow.workspace_id, caller.actor)
     process = web_process()
-    await check_rate(process.redis, flow, caller.address)
+    await check_rate(process.redis, flow, caller.address, own_key_id(caller.access, flow))
     start = start_of(await Store(process.pool).flow_data(flow.version_id))
     webhook = await find_own_webhook(process.pool, flow)
     if start is None or webhook is None:

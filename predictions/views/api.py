@@ -15,6 +15,7 @@ from apikeys.records import afind_key
 from forjinn.core.errors import DATABASE_AWAY, AppError, MethodNotAllowed, Unavailable, error_response
 from forjinn.core.permissions import DECIDED_BY_VIEWS, Rule, alternatives, check_rule, needing
 from predictions.admission import Caller, needed_access
+from predictions.limits import check_caller
 from predictions.pool import DatabaseAway
 from workspaces.access import Access, actor_of, admit_access
 
@@ -42,11 +43,12 @@ async def identify(request: HttpRequest) -> Access:
     return needed_access(await read_caller(request))
 
 
-def api_view(*, by: Identify = identify, **needs: Rule) -> Callable[[View], View]:
+def api_view(*, by: Identify = identify, counts_itself: bool = False, **needs: Rule) -> Callable[[View], View]:
     """An asynchronous view of the public API: what each of its methods needs, and its errors in the API's shape.
 
     Where the rule needs somebody, `access_of(request)` is who it is, and the database shows their workspace. Views
-    that decide themselves enter the workspace of what they have found.
+    that decide themselves enter the workspace of what they have found. `counts_itself`: the view counts its calls,
+    with those of the flow that it finds; others count for who makes them.
     """
 
     def decorate(view: View) -> View:
@@ -60,6 +62,8 @@ def api_view(*, by: Identify = identify, **needs: Rule) -> Callable[[View], View
                     access = await by(request)
                     admit_access(request, access)
                     check_rule(access, rule)
+                    if not counts_itself:
+                        await check_caller(access)
                 return await view(request, *args, **kwargs)
             except AppError as exc:
                 return error_response(exc, request)

@@ -19,6 +19,7 @@ from forjinn.core.errors import (
 )
 from forjinn.core.openapi import documented
 from forjinn.core.permissions import BY_FLOW, PUBLIC
+from forjinn.core.rates import RateLimited
 from forjinn.core.scopes import system_scope
 from predictions import openapi
 from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow, let_in
@@ -26,7 +27,7 @@ from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
-from predictions.limits import RateLimited
+from predictions.limits import is_of_author
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
@@ -55,11 +56,9 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     process = web_process()
     try:
         flow = await admit(process.redis, chatflow_id, caller, has_body=bool(request.body))
-    except RateLimited as exc:
-        return _plain_refusal(exc, exc.headers)
-    except OriginForbidden as exc:
+    except (RateLimited, OriginForbidden) as exc:
         # A widget that asked for a stream shows the body of this refusal as it is.
-        if asks_for_stream(request):
+        if (isinstance(exc, RateLimited) and is_of_author(exc)) or asks_for_stream(request):
             return _plain_refusal(exc)
         raise
     return await _run(request, flow, caller)
@@ -240,7 +239,7 @@ def _uuid(text: str) -> UUID:
         raise NotFound(f"Execution {text} not found") from None
 
 
-def _plain_refusal(refusal: AppError, headers: Mapping[str, str] | None = None) -> HttpResponse:
+def _plain_refusal(refusal: AppError) -> HttpResponse:
     """The words alone, as the flow's author wrote them."""
-    shown = {**error_headers(refusal), **(headers or {})}
+    shown = error_headers(refusal)
     return HttpResponse(refusal.message, content_type="text/plain; charset=utf-8", status=refusal.status, headers=shown)

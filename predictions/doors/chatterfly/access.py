@@ -29,10 +29,14 @@ WHERE deployment.id = %b AND key.revoked_at IS NULL AND (key.expires_at IS NULL 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose runs they may see: the deployment's; a participant the one only, and nothing of its inside."""
+    """Whose runs they may see: the deployment's; a participant the one only, and nothing of its inside.
+
+    `key_id`: that of the deployment, if they have it.
+    """
 
     deployment_id: UUID
     run_id: UUID | None = None
+    key_id: UUID | None = None
 
     @property
     def is_participant(self) -> bool:
@@ -56,7 +60,8 @@ async def read_caller(headers: Mapping[str, str], query: Mapping[str, str]) -> C
     raw = _bearer(headers)
     if "." in raw:
         return await _participant(raw)
-    return Caller((await read_key(headers)).id)
+    deployment = await read_key(headers)
+    return Caller(deployment.id, key_id=deployment.apikey_id)
 
 
 async def find_own_run(run_id: str, caller: Caller) -> RunReading:

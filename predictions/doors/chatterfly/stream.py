@@ -13,7 +13,7 @@ import orjson
 
 from forjinn.core.errors import AppError, BadRequest, Unavailable
 from forjinn.core.sockets import DONE, RESTARTING, Socket, SocketClosed
-from predictions.doors.chatterfly.access import find_own_run, read_caller
+from predictions.doors.chatterfly.access import Caller, find_own_run, read_caller
 from predictions.doors.chatterfly.answers import say
 from predictions.doors.chatterfly.frames import Frame, FrameRenderer
 from predictions.doors.chatterfly.requests import answer_of
@@ -41,7 +41,7 @@ async def follow(socket: Socket, run_id: str) -> None:
         await socket.refuse(Unavailable("Unavailable for the moment: the database cannot be reached"))
         return
     await socket.accept()
-    viewer = Viewer(socket, web_process(), run, is_participant=caller.is_participant, after=after)
+    viewer = Viewer(socket, web_process(), run, caller, after=after)
     telling = asyncio.create_task(viewer.tell())
     hearing = asyncio.create_task(viewer.hear())
     try:
@@ -60,14 +60,13 @@ async def follow(socket: Socket, run_id: str) -> None:
 class Viewer:
     """One who follows a run: is told its frames, and heard."""
 
-    def __init__(
-        self, socket: Socket, process: WebProcess, run: RunReading, *, is_participant: bool, after: Place
-    ) -> None:
+    def __init__(self, socket: Socket, process: WebProcess, run: RunReading, caller: Caller, *, after: Place) -> None:
         self._socket = socket
         self._process = process
         self._run = run
+        self._key_id = caller.key_id
         self._after = after
-        self._renderer = FrameRenderer(run, is_participant=is_participant)
+        self._renderer = FrameRenderer(run, is_participant=caller.is_participant)
 
     async def tell(self) -> int:
         """Send frames until the run has ended or this process is to stop; returns how to close."""
@@ -111,7 +110,7 @@ class Viewer:
             raise BadRequest('Expected {"type": "message", "content": ...} or {"type": "answer", "decision": ...}')
         payload = frame.get("payload")
         answer = answer_of(payload if isinstance(payload, dict) else frame)
-        await say(self._process, self._run, answer, address=self._socket.address)
+        await say(self._process, self._run, answer, address=self._socket.address, key_id=self._key_id)
 
     async def _tell(self, entry: Entry) -> None:
         """Send those frames of the entry that the viewer lacks."""

@@ -30,7 +30,7 @@ async def start(request: HttpRequest) -> HttpResponseBase:
     deployment = await read_key(request.headers)
     flow = await find_deployed_flow(deployment.chatflow_id, deployment.version_id)
     process = web_process()
-    await check_rate(process.redis, flow, request.META.get("REMOTE_ADDR", ""))
+    await check_rate(process.redis, flow, request.META.get("REMOTE_ADDR", ""), deployment.apikey_id)
     asked = await asked_for(process, flow, deployment, read_new_run(request, flow))
     begun = await begin(
         process,
@@ -60,11 +60,12 @@ async def look(request: HttpRequest, run_id: str) -> HttpResponseBase:
 @api_view(GET=OWN, POST=OWN)
 async def messages(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """What was said in a run; or, to one that waits for it, what is said next."""
-    run, _ = await _own_run(request, run_id)
+    run, caller = await _own_run(request, run_id)
     if request.method == "GET":
         return json_response([message for _, message in shown_messages(run)])
     once = read_once(request, run.workspace_id, run.id)
-    is_new = await say(web_process(), run, read_said(request), address=request.META.get("REMOTE_ADDR", ""), once=once)
+    address, said = request.META.get("REMOTE_ADDR", ""), read_said(request)
+    is_new = await say(web_process(), run, said, address=address, key_id=caller.key_id, once=once)
     response = json_response({"run_id": run_name(run.id), "status": "running"})
     response.status_code = 202
     return response if is_new else _replayed(response)

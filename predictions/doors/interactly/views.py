@@ -34,6 +34,7 @@ from predictions.doors.interactly.sessions import (
 )
 from predictions.doors.interactly.turns import NOT_FOUND, Asked, Taken, take_turn
 from predictions.idempotency import REPLAYED, read_once
+from predictions.limits import check_caller
 from predictions.preferences import read_preference, time_of
 from predictions.views.api import api_view, identify, json_response, read_caller
 from predictions.web import web_process
@@ -57,7 +58,7 @@ interactly_view = partial(api_view, by=_identify)
 
 
 @documented(post=openapi.EXECUTE)
-@interactly_view(POST=either("execute"))
+@interactly_view(POST=either("execute"), counts_itself=True)
 async def execute(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
     """Take a turn: begin a session, let it go on, or stop it."""
     check_workflow_id(workflow_id)
@@ -80,10 +81,11 @@ async def pump(request: HttpRequest, workflow_id: str, run_id: str) -> HttpRespo
 
 
 @documented(get=openapi.LIST_RUNS, post=openapi.START_OR_RESUME)
-@interactly_view(GET="executions:view", POST=either("execute"))
+@interactly_view(GET="executions:view", POST=either("execute"), counts_itself=True)
 async def workflow_runs(request: HttpRequest) -> HttpResponseBase:
     """The runs that were begun here; or a turn whose body is its input, and whose answer is the run's record."""
     if request.method == "GET":
+        await check_caller(access_of(request))
         return await _listed(request, access_of(request))
     given = read_run_input(request)
     workflow_id = given.workflow_id or ""

@@ -45,11 +45,11 @@ def shape(error: AppError, request: Any) -> dict[str, str]:
     return {"error": error.message, "code": CODES.get(error.code, error.code.upper())}
 
 
-def stepflow_view(**needs: Rule) -> Callable[[View], View]:
+def stepflow_view(*, counts_itself: bool = False, **needs: Rule) -> Callable[[View], View]:
     """An asynchronous view of this API: its methods, and whatever it fails with in this API's shape."""
 
     def decorate(view: View) -> View:
-        plain = api_view(by=identify, **needs)(view)
+        plain = api_view(by=identify, counts_itself=counts_itself, **needs)(view)
 
         @wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -39,7 +39,7 @@ from workspaces.access import Access, access_of
 
 
 @documented(post=openapi.TRIGGER)
-@stepflow_view(POST=either("execute"))
+@stepflow_view(POST=either("execute"), counts_itself=True)
 async def trigger(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
     """Start a run; the answer comes once it is written down."""
     access, process = access_of(request), web_process()
@@ -126,7 +126,7 @@ async def _find_workflow(process: WebProcess, access: Access, caller: Caller, wo
     flow = await afind_named_flow(access.workspace_id, workflow_id)
     if flow is None or not access.reaches(flow.id):
         raise WorkflowNotFound(f"Workflow not found: no flow here has the slug or id {workflow_id[:100]!r}")
-    await check_rate(process.redis, flow, caller.address)
+    await check_rate(process.redis, flow, caller.address, access.id)
     try:
         return await find_callable_flow(str(flow.id), caller)
     except NotFound as exc:

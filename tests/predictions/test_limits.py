@@ -1,0 +1,120 @@
+"""What a workspace's limits refuse of the calls that ask its flows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.model_server import ScriptedModel
+from tests.platform import Platform
+from tests.predictions import drawing
+from tests.predictions.calls import Caller
+from tests.predictions.conftest import Inside, NewFlow
+
+Limited = Callable[..., None]
+
+# What other tests have done from this address is not to count.
+SET = """
+from django.conf import settings
+from redis import Redis
+from workspaces.limits.models import Limit
+Limit.objects.create(**{fields!r})
+redis = Redis.from_url(settings.REDIS_URL)
+for name in redis.scan_iter("rate:*"):
+    redis.delete(name)
+"""
+DROP = """
+from workspaces.limits.models import Limit
+for limit in Limit.objects.all():
+    limit.delete()
+"""
+
+
+@pytest.fixture
+def limited(platform: Platform, inside: Inside) -> Iterator[Limited]:
+    """Sets a limit in the platform's workspace, until the test ends."""
+
+    def limit(kind: str, **fields: Any) -> None:
+        inside(SET.format(fields={"workspace_id": platform.workspace_id, "kind": kind, **fields}))
+
+    yield limit
+    inside(DROP)
+
+
+@pytest.fixture
+def public_chat(new_flow: NewFlow, model: ScriptedModel) -> str:
+    return new_flow(drawing.conversation(model.url), isPublic=True)
+
+
+def told(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["message"].partition(":")[0]
+
+
+def test_of_fifty_questions_at_once_ten_are_answered(platform: Platform, chat: str, limited: Limited) -> None:
+    limited("flow", target_id=chat, calls_a_minute=10)
+
+    async def ask_all() -> list[int]:
+        headers = {"Authorization": f"Bearer {platform.api_key}"}
+        async with httpx.AsyncClient(base_url=platform.url, headers=headers, timeout=60) as client:
+            address, body = f"/api/v1/prediction/{chat}", {"question": "Hi"}
+            answers = await asyncio.gather(*(client.post(address, json=body) for _ in range(50)))
+        return [answer.status_code for answer in answers]
+
+    statuses = asyncio.run(ask_all())
+
+    assert (statuses.count(200), statuses.count(429)) == (10, 40)
+
+
+def test_who_asks_hears_how_often_they_still_may(holder: Caller, chat: str, limited: Limited) -> None:
+    limited("flow", target_id=chat, calls_a_minute=2)
+
+    answers = [holder.predict(chat, "Hi") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    assert {answer.headers["RateLimit-Limit"] for answer in answers} == {"2"}
+    assert answers[2].headers["Retry-After"] == answers[2].headers["RateLimit-Reset"]
+    assert answers[2].json()["code"] == "too_many_requests"
+    assert told(answers[2]) == (429, "This flow takes 2 calls a minute at most")
+
+
+def test_strangers_are_limited_by_their_address_and_keys_are_not(
+    holder: Caller, visitor: Caller, public_chat: str, limited: Limited
+) -> None:
+    limited("address", calls_a_minute=1)
+
+    strangers = [visitor.predict(public_chat, "Hi") for _ in range(2)]
+    own = [holder.predict(public_chat, "Hi").status_code for _ in range(2)]
+
+    assert strangers[0].status_code == 200
+    assert told(strangers[1]) == (429, "1 calls a minute come through without a key")
+    assert own == [200, 200]
+
+
+def test_a_widget_that_wants_a_stream_can_show_the_refusal(visitor: Caller, public_chat: str, limited: Limited) -> None:
+    limited("address", calls_a_minute=1)
+    visitor.predict(public_chat, "Hi")
+
+    refused = visitor.predict(public_chat, "Hi", streaming=True)
+
+    assert refused.status_code == 429
+    assert refused.headers["Content-Type"].startswith("text/plain")
+    assert refused.text.startswith("1 calls a minute")
+
+
+def test_other_apis_refuse_in_their_own_shape(holder: Caller, chat: str, limited: Limited) -> None:
+    limited("flow", target_id=chat, calls_a_minute=1)
+    holder.predict(chat, "Hi")
+    root, name = holder.http.base_url.copy_with(path="/"), holder.http.get(f"/chatflows/{chat}").json()["objectId"]
+
+    stepflow = holder.http.post(f"{root}api/stepflow/trigger/{chat}", json={"question": "Hi"})
+    interactly = holder.http.post(f"{root}workflows/v1/workflow-runs", json={"workflow_id": name})
+
+    assert stepflow.status_code == 429, stepflow.text
+    assert stepflow.json()["code"] == "TOO_MANY_REQUESTS"
+    assert interactly.status_code == 429, interactly.text
+    assert set(interactly.json()) == {"detail"}
