@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection: Connection[Any] = super().get_new_connection(conn_params)
         self._told = SYSTEM
         return connection
+
+    def is_usable(self) -> bool:
+        """Asked before the first statement of a request. A server that goes away closes the connection, and that can be
+        seen from here: while there is nothing to read, it need not be asked."""
+        return self._is_quiet() or super().is_usable()
+
+    def _is_quiet(self) -> bool:
+        if self.connection is None or self.connection.closed or self.errors_occurred:
+            return False
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def _in_scope(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         self._tell(current(), sql)
