@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from chatflows.models import Chatflow, ChatflowQuerySet
+from forjinn.core.errors import NotFound
 from workspaces.access import Access
 
 KINDS = tuple(Chatflow.Kind.values)
@@ -41,6 +42,13 @@ def find_own_flow(access: Access, action: str, flow_id: object, kinds: Collectio
     flow = Chatflow.objects.of_kinds(kinds).select_related("version").get_for(access.workspace_id, pk=flow_id)
     check_flow_access(access, action, kind=flow.kind, flow_id=flow.pk)
     return flow
+
+
+def check_own_flow(access: Access, action: str, flow: Chatflow, kinds: Collection[str] = KINDS) -> None:
+    """As `find_own_flow`, for a flow of the workspace that is at hand."""
+    if flow.kind not in kinds:
+        raise NotFound(f"Chatflow {flow.pk} not found")
+    check_flow_access(access, action, kind=flow.kind, flow_id=flow.pk)
 
 
 def check_deploying(access: Access, changes: Mapping[str, Any], *, kind: str, flow: Chatflow | None = None) -> None:

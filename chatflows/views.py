@@ -20,7 +20,16 @@ from rest_framework.views import APIView
 
 from apikeys.models import ApiKey, hash_key
 from chatflows import services
-from chatflows.access import AGENT_KINDS, KINDS, check_deploying, either, find_own_flow, flows_of, resource_of
+from chatflows.access import (
+    AGENT_KINDS,
+    KINDS,
+    check_deploying,
+    check_own_flow,
+    either,
+    find_own_flow,
+    flows_of,
+    resource_of,
+)
 from chatflows.inspection import PROBLEMS_HEADER, problems_of
 from chatflows.models import Chatflow
 from chatflows.serializers import (
@@ -153,13 +162,17 @@ class ChatflowView(APIView):
         form = ChatflowUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         access = access_of(request)
-        flow = find_own_flow(access, "edit", chatflow_id, self.kinds)
-        check_deploying(access, form.validated_data, kind=flow.kind, flow=flow)
+
+        def check(flow: Chatflow) -> None:
+            check_own_flow(access, "edit", flow, self.kinds)
+            check_deploying(access, form.validated_data, kind=flow.kind, flow=flow)
+
         chatflow = services.update_chatflow(
             workspace_id=access.workspace_id,
-            chatflow_id=flow.pk,
+            chatflow_id=chatflow_id,
             author=access.name,
             if_revision=_expected(request),
+            check=check,
             **form.validated_data,
         )
         return _saved(chatflow)
@@ -172,8 +185,12 @@ class ChatflowView(APIView):
     )
     def delete(self, request: Request, chatflow_id: str) -> Response:
         access = access_of(request)
-        flow = find_own_flow(access, "delete", chatflow_id, self.kinds)
-        services.delete_chatflow(workspace_id=access.workspace_id, chatflow_id=flow.pk, if_revision=_expected(request))
+        services.delete_chatflow(
+            workspace_id=access.workspace_id,
+            chatflow_id=chatflow_id,
+            if_revision=_expected(request),
+            check=lambda flow: check_own_flow(access, "delete", flow, self.kinds),
+        )
         return Response({"affected": 1})
 
 

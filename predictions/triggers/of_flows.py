@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -18,18 +19,23 @@ from predictions.triggers.starts import SCHEDULE, WEBHOOK, Start, schedule_of, s
 
 logger = logging.getLogger(__name__)
 
+TELLING = {"version", "deployed"}  # what the triggers follow
 KINDS = {WEBHOOK: Trigger.Kind.WEBHOOK, SCHEDULE: Trigger.Kind.CRON}
 
 
 @receiver(post_save, sender=Chatflow)
-@transaction.atomic
-def keep_own_trigger(instance: Chatflow, **_: object) -> None:
+@transaction.atomic(savepoint=False)
+def keep_own_trigger(
+    instance: Chatflow, created: bool = False, update_fields: Collection[str] | None = None, **_: object
+) -> None:
     """Make the flow's own trigger say what its start node says. What was set beside that stays: secret, limits."""
-    if instance.version is None:
+    if instance.version is None or (update_fields is not None and TELLING.isdisjoint(update_fields)):
         return
     text = instance.version.flow_data
     start = _start(text) if WEBHOOK in text or SCHEDULE in text else None
     if start is None or start.kind not in KINDS:
+        if created:
+            return
         Trigger.objects.filter(chatflow=instance, is_of_flow=True).delete()
         return
     own = Trigger.objects.select_for_update().filter(chatflow=instance, is_of_flow=True).first()
