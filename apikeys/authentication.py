@@ -26,6 +26,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if key is None:
             # Unknown, revoked, expired and malformed look alike: a difference would confirm a guess.
             raise AuthenticationFailed(KEY_INVALID)
+        key.check_use(request.headers.get("Origin", ""), asks_flow=False)
         admit_access(request, key)
         return None, key
 

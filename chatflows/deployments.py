@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_delete
 from django.dispatch import receiver
-from django.utils import timezone
 
+from apikeys.conditions import Conditions
 from apikeys.models import ApiKey, hash_key
-from apikeys.records import note_use
+from apikeys.records import conditions_of, note_use
 from apikeys.services import create_api_key, revoke_api_key
 from chatflows.models import Chatflow, Deployment
 from forjinn.core.records import RecordCache, announce_stale
@@ -30,7 +29,7 @@ class DeploymentRecord:
     chatflow_id: UUID
     version_id: UUID
     apikey_id: UUID
-    expires_at: datetime | None
+    conditions: Conditions
 
 
 @transaction.atomic
@@ -49,13 +48,12 @@ async def afind_deployment(raw_key: str) -> DeploymentRecord | None:
     if not KEY_SHAPE.fullmatch(raw_key):
         return None
     found = await _deployments.aget(hash_key(raw_key))
-    if found is None or (found.expires_at is not None and found.expires_at <= timezone.now()):
-        return None
-    return found
+    return None if found is None or found.conditions.is_over else found
 
 
 def _load(digest: str) -> DeploymentRecord | None:
-    found = Deployment.objects.select_related("apikey").filter(apikey__digest=digest, apikey__revoked_at=None).first()
+    keys = ApiKey.objects.with_digest(digest)
+    found = Deployment.objects.select_related("apikey").filter(apikey__in=keys).first()
     if found is None:
         return None
     note_use(found.apikey)
@@ -65,7 +63,7 @@ def _load(digest: str) -> DeploymentRecord | None:
         chatflow_id=found.chatflow_id,
         version_id=found.version_id,
         apikey_id=found.apikey_id,
-        expires_at=found.apikey.expires_at,
+        conditions=conditions_of(found.apikey, digest),
     )
 
 
@@ -74,12 +72,13 @@ _deployments = RecordCache[str, DeploymentRecord]("deployments", _load, read_key
 
 @receiver([post_save, post_delete], sender=ApiKey)
 def _announce_key(instance: ApiKey, **_: object) -> None:
-    announce_stale("deployments", instance.digest)
+    for digest in instance.digests:
+        announce_stale("deployments", digest)
 
 
 @receiver(post_save, sender=Deployment)
 def _announce(instance: Deployment, **_: object) -> None:
-    announce_stale("deployments", instance.apikey.digest)
+    _announce_key(instance.apikey)
 
 
 @receiver(pre_delete, sender=Deployment)

@@ -15,6 +15,7 @@ urlpatterns = [
     path("tools", tool_views.ToolsView.as_view()),
     path("tools/<str:tool_id>", tool_views.ToolView.as_view()),
     path("document-store/", include("chatflows.documents.urls")),
+    path("", include("chatflows.keys.urls")),
     path("nodes", catalogue.NodesView.as_view()),
     path("nodes/<str:name>", catalogue.NodeView.as_view()),
     path("node-icon/<str:name>", catalogue.NodeIconView.as_view()),

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.models import ApiKey, hash_key
+from apikeys.models import ApiKey
 from chatflows import services
 from chatflows.access import (
     AGENT_KINDS,
@@ -267,7 +267,7 @@ class ChatflowsOfKeyView(APIView):
 
 def _named_key(request: Request, raw_key: str) -> ApiKey:
     try:
-        return ApiKey.objects.get_for(access_of(request).workspace_id, digest=hash_key(raw_key), revoked_at=None)
+        return ApiKey.objects.known_as(raw_key).get_for(access_of(request).workspace_id)
     except NotFound:
         # The raw key is not repeated: errors are logged by clients.
         raise NotFound("API key not found in this workspace") from None

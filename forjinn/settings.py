@@ -20,6 +20,7 @@ REDIS_URL = env_text("REDIS_URL") or _EMBEDDED.get("REDIS_URL", "")
 MODEL_URL = env_text("MODEL_URL") or _EMBEDDED.get("MODEL_URL", "")
 
 PRODUCTION = env_bool("FORJINN_PRODUCTION", default=False)
+ENVIRONMENT = env_text("ENVIRONMENT", "production")  # keys may be limited to servers that go by some names
 DEBUG = False
 _SECRETS = {} if PRODUCTION else load_secrets()
 SECRET_KEY = env_text("SECRET_KEY") or _SECRETS.get("SECRET_KEY", "")
@@ -196,6 +197,8 @@ SPECTACULAR_SETTINGS = {
         "AgentFlowType": "chatflows.access.AGENT_KINDS",
         "TriggerType": "predictions.triggers.serializers.TYPES",
         "HookDeliveryState": "predictions.hooks.serializers.STATES",
+        "ApiKeyKind": "chatflows.keys.serializers.KINDS_OF_KEYS",
+        "NewApiKeyKind": "chatflows.keys.serializers.KINDS_MADE",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

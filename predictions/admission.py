@@ -40,13 +40,17 @@ class NotRunnable(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: whoever they have shown to be, if they have, and what the connection and the browser say."""
+    """Who asks: whoever they have shown to be, if they have, and what the connection and the browser say.
+
+    `refusal`: why the good key that they have sent must not be used for this call.
+    """
 
     access: Access | None
     sent_key: bool
     origin: str
     address: str
     actor: str  # for the audit trail, see `workspaces.access.actor_of`
+    refusal: AppError | None = None
 
 
 async def admit(redis: Redis, chatflow_id: str, caller: Caller, *, has_body: bool) -> FlowRecord:
@@ -79,9 +83,9 @@ async def find_own_flow(chatflow_id: str, access: Access, action: str) -> FlowRe
 
 
 def needed_access(caller: Caller) -> Access:
-    """Who calls. Raises Unauthenticated if they have not shown it."""
+    """Who calls. Raises Unauthenticated if they have not shown it, Forbidden for a key that is not for this call."""
     if caller.access is None:
-        raise Unauthenticated(KEY_INVALID if caller.sent_key else KEY_MISSING)
+        raise caller.refusal or Unauthenticated(KEY_INVALID if caller.sent_key else KEY_MISSING)
     return caller.access
 
 
@@ -130,7 +134,7 @@ def let_in(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
 def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
     if flow.apikey_id is not None:
         if caller.access is None or caller.access.id != flow.apikey_id:
-            raise Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")
+            raise caller.refusal or Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")
     elif flow.is_public:
         return
     access = needed_access(caller)

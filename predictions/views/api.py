@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from apikeys.authentication import sent_key
 from apikeys.records import afind_key
-from forjinn.core.errors import DATABASE_AWAY, AppError, MethodNotAllowed, Unavailable, error_response
+from forjinn.core.errors import DATABASE_AWAY, AppError, Forbidden, MethodNotAllowed, Unavailable, error_response
 from forjinn.core.permissions import DECIDED_BY_VIEWS, Rule, alternatives, check_rule, needing
 from predictions.admission import Caller, needed_access
 from predictions.limits import check_caller
@@ -25,22 +25,31 @@ View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 Identify = Callable[[HttpRequest], Coroutine[Any, Any, Access]]
 
 
-async def read_caller(request: HttpRequest) -> Caller:
-    """Who asks. A key that is no good is not an error yet: public flows do not look at it."""
-    raw = sent_key(request)
-    access = await afind_key(raw) if raw else None
+async def read_caller(request: HttpRequest, *, asks_flow: bool = True) -> Caller:
+    """Who asks. A key that is no good, or not for this call, is no error yet: public flows do not look at it.
+
+    `asks_flow`: the call asks a flow, which is all that a publishable key is for.
+    """
+    raw, origin = sent_key(request), request.headers.get("Origin", "")
+    access, refusal = await afind_key(raw) if raw else None, None
+    try:
+        if access is not None:
+            access.check_use(origin, asks_flow=asks_flow)
+    except Forbidden as exc:
+        access, refusal = None, exc
     return Caller(
         access=access,
         sent_key=bool(raw),
-        origin=request.headers.get("Origin", ""),
+        origin=origin,
         address=request.META.get("REMOTE_ADDR", ""),
         actor=actor_of(access, request),
+        refusal=refusal,
     )
 
 
 async def identify(request: HttpRequest) -> Access:
-    """Who calls. Raises Unauthenticated if they have not shown it."""
-    return needed_access(await read_caller(request))
+    """Who calls. Raises Unauthenticated if they have not shown it, Forbidden for a key that is not for this call."""
+    return needed_access(await read_caller(request, asks_flow=False))
 
 
 def api_view(*, by: Identify = identify, counts_itself: bool = False, **needs: Rule) -> Callable[[View], View]:

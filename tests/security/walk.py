@@ -160,6 +160,7 @@ def one_of_each(http: httpx.Client, model_url: str, key: str) -> dict[str, str]:
         "trigger_id": post("/api/v1/triggers", trigger)["id"],
         "subscription_id": hook,
         "delivery_id": post(f"{hooks}/{hook}/test")["id"],
+        "key_id": post("/api/v1/apikey", {"keyName": "Zyzzyva key"})["id"],
         "raw_key": key,
         "chat_id": "zyzzyva-chat",
         "name": "llmAgentflow",

@@ -44,18 +44,22 @@ class Caller:
 
 
 async def read_key(headers: Mapping[str, str]) -> DeploymentRecord:
-    """The deployment that the caller's key stands for. Raises Unauthenticated, Unavailable."""
+    """The deployment that the caller's key stands for. Raises Unauthenticated, Forbidden, Unavailable."""
     deployment = await afind_deployment(_bearer(headers))
     if deployment is None:
         raise Unauthenticated(INVALID)
+    deployment.conditions.check(_header(headers, "origin") or "")
     enter(deployment.workspace_id)
     return deployment
 
 
 async def read_caller(headers: Mapping[str, str], query: Mapping[str, str]) -> Caller:
-    """Who calls, by key or by token. What the header says counts alone. Raises Unauthenticated, Unavailable."""
+    """Who calls, by key or by token. What the header says counts alone.
+
+    Raises Unauthenticated, Forbidden, Unavailable.
+    """
     in_query = next((query[name] for name in TOKENS if name in query), None)
-    if in_query is not None and _header(headers) is None:
+    if in_query is not None and _header(headers, "authorization") is None:
         return await _participant(in_query)
     raw = _bearer(headers)
     if "." in raw:
@@ -100,13 +104,13 @@ async def _stands(pool: Pool, deployment_id: UUID) -> bool:
             return await (await connection.execute(STANDS, [deployment_id])).fetchone() is not None
 
 
-def _header(headers: Mapping[str, str]) -> str | None:
-    return headers.get("authorization") or headers.get("Authorization")
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return headers.get(name) or headers.get(name.capitalize())
 
 
 def _bearer(headers: Mapping[str, str]) -> str:
     """What was sent as a key. Raises Unauthenticated."""
-    header = _header(headers)
+    header = _header(headers, "authorization")
     if header is None:
         raise Unauthenticated(f"API key missing: {EXPECTED}")
     scheme, _, raw = header.partition(" ")

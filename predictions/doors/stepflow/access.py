@@ -19,24 +19,26 @@ KEY_MISSING = "API key missing: send X-API-Key: <key> or Authorization: Bearer <
 
 
 async def read_caller(request: HttpRequest) -> Caller:
-    """Who calls, with a key that is good. Raises Unauthenticated."""
+    """Who calls, with a key that is good for it. Raises Unauthenticated, Forbidden."""
     raw = _sent_key(request)
     if raw is None:
         raise Unauthenticated(KEY_MISSING)
     key = await afind_key(raw)
     if key is None:
         raise Unauthenticated("Invalid API key")
+    origin = request.headers.get("Origin", "")
+    key.check_use(origin, asks_flow=False)
     return Caller(
         access=key,
         sent_key=True,
-        origin=request.headers.get("Origin", ""),
+        origin=origin,
         address=request.META.get("REMOTE_ADDR", ""),
         actor=actor_of(key, request),
     )
 
 
 async def identify(request: HttpRequest) -> Access:
-    """Who calls. Raises Unauthenticated."""
+    """Who calls. Raises Unauthenticated, Forbidden."""
     return needed_access(await read_caller(request))
 
 
