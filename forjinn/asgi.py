@@ -47,12 +47,17 @@ class Handler(ASGIHandler):
             self._free.append(context)
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        from forjinn.core.crypto import SealBroken
         from predictions import web
 
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await web.startup()
+                try:
+                    await web.startup()
+                except SealBroken as exc:  # its text is told, and the server ends
+                    await send({"type": "lifespan.startup.failed", "message": str(exc)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await web.shutdown()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from redis.asyncio import Redis
 
@@ -24,6 +25,7 @@ from predictions.reaper import Reaper
 from predictions.redis import open_redis
 from predictions.store import NewRun, Store
 from predictions.watch import Hub
+from workspaces.seals import check_keys_at_start
 from workspaces.world import open_http
 
 logger = logging.getLogger(__name__)
@@ -85,8 +87,12 @@ def web_process() -> WebProcess:
 
 
 async def startup() -> None:
-    """Open everything once, on the server's loop. A database that is away is waited for by the requests, not here."""
+    """Open everything once, on the server's loop. A database that is away is waited for by the requests, not here.
+
+    Raises SealBroken if the keys are not those of what is stored.
+    """
     global _process, _services
+    await sync_to_async(check_keys_at_start)()
     async with contextlib.AsyncExitStack() as stack:
         pool = open_pool(name="web")
         await pool.open(wait=False)

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import uvloop
+from asgiref.sync import sync_to_async
 from celery import bootsteps
 from celery.worker import state as celery_state
 from django.conf import settings
@@ -38,6 +39,7 @@ from predictions.redis import open_blocking, open_redis
 from predictions.runs import RunHost
 from predictions.store import Store
 from predictions.stream import EventPublisher
+from workspaces.seals import check_keys_at_start
 from workspaces.world import open_http
 
 logger = logging.getLogger(__name__)
@@ -88,6 +90,7 @@ class HostProcess:
         async with contextlib.AsyncExitStack() as stack:
             pool = open_pool(name="worker")
             await pool.open(wait=True)
+            await sync_to_async(check_keys_at_start)()
             stack.push_async_callback(pool.close)
             redis = open_redis()
             stack.push_async_callback(redis.aclose)

@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from engine.egress import read_allowance
-from forjinn.core.crypto import seal, unseal
+from forjinn.core.crypto import SealedTextField, seal, unseal
 from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 
@@ -121,7 +121,7 @@ class Credential(WorkspaceScoped):
     slug = models.SlugField(
         max_length=100, blank=True, db_default="", db_index=False, help_text="How callers name it, if they fulfill it."
     )
-    sealed = models.TextField(editable=False, blank=True)
+    sealed = SealedTextField(editable=False, blank=True)
     allowed_hosts = ArrayField(
         models.CharField(max_length=260),
         default=list,
@@ -179,3 +179,18 @@ class Variable(WorkspaceScoped):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KeyCheck(models.Model):
+    """The one row that was sealed at the first start: keys that open it are those of this database's secrets."""
+
+    ONLY = 1
+
+    id = models.SmallIntegerField(primary_key=True, default=ONLY)
+    sealed = SealedTextField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="key_check_once")]
+
+    def __str__(self) -> str:
+        return "what the keys are checked with"

@@ -24,12 +24,18 @@ def main() -> int:
     from django.core.management.base import SystemCheckError
     from django.db import Error
 
+    from forjinn.core.crypto import SealBroken
+    from workspaces.seals import check_keys
+
     try:
         _check()
         _migrate()
+        check_keys()
         told: dict[str, Any] = _demo()
     except SystemCheckError as exc:
         told = {"problem": " ".join(str(exc).split())}
+    except SealBroken as exc:
+        told = {"problem": str(exc)}
     except Error as exc:
         reason = " ".join(str(exc).split())
         told = {"problem": f"The database could not be brought up to date: {reason}. DATABASE_URL's user must own it"}

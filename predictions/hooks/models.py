@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from chatflows.models import Chatflow
+from forjinn.core.crypto import SealedTextField
 from forjinn.core.ids import uuid7
 from forjinn.core.models import WorkspaceScoped
 from predictions.models import Execution
@@ -27,7 +28,7 @@ class HookSubscription(WorkspaceScoped):
     url = models.CharField(max_length=MAX_URL)
     events = models.JSONField()  # a list of EVENTS
     chatflow = models.ForeignKey(Chatflow, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
-    secret = models.TextField(editable=False)  # sealed; `whsec_…` in clear
+    secret = SealedTextField(editable=False)  # `whsec_…` in clear
     enabled = models.BooleanField(default=True)
     paused_at = models.DateTimeField(null=True, editable=False)  # by us: the receiver is gone
     paused_reason = models.TextField(default="", editable=False)
@@ -58,7 +59,7 @@ class HookDelivery(WorkspaceScoped):
     )
     # Of a hook that came with its run; a subscription has its own, which may change between two tries.
     url = models.TextField(default="")
-    secret = models.TextField(default="")  # sealed, or empty: unsigned
+    secret = SealedTextField(default="")  # or empty: unsigned
     event = models.CharField(max_length=20)
     payload = models.JSONField()
     attempts = models.SmallIntegerField(default=0)  # begun; each fences its result

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from chatflows.models import Chatflow
-from forjinn.core.crypto import seal, unseal
+from forjinn.core.crypto import SealedTextField, seal, unseal
 from forjinn.core.ids import uuid7
 from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 from predictions.models import Execution
@@ -46,7 +46,7 @@ class Trigger(WorkspaceScoped):
     timezone = models.CharField(max_length=64, default="UTC")
     ends_at = models.DateTimeField(null=True, blank=True)
     digest = models.CharField(max_length=64, null=True, unique=True, editable=False)
-    sealed = models.TextField(blank=True, editable=False)  # JSON: webhookSecret, webhookBotToken
+    sealed = SealedTextField(blank=True, editable=False)  # JSON: webhookSecret, webhookBotToken
     platform = models.CharField(max_length=50, blank=True)
     input_mapping = models.JSONField(default=dict, blank=True)  # input of the flow: dotted name of the body's field
     message = models.TextField(blank=True)
