@@ -81,9 +81,7 @@ def everywhere(workspace: Workspace) -> Credential:
     HookDelivery.objects.create(workspace=workspace, secret=seal(SECRET), event="ping", payload={})
     hooks = [{"url": "https://example.com", "secret": seal(SECRET)}, {"url": "https://example.org"}]
     request = {"connections": {"model": seal(SECRET)}, "hooks": hooks, "history": ["kept"]}
-    Execution.objects.create(
-        workspace=workspace, chatflow=flow, version_id=flow.version_id, chat_id="c", request=request
-    )
+    Execution.objects.create(workspace=workspace, chatflow=flow, version=flow.version, chat_id="c", request=request)
     check_keys()
     return credential
 
