@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.errors import RunLimitExceeded
+from engine.providers.base import Usage
 
 LOOPING = "Maximum iteration limit reached"  # how the message begins that tells of a run without an end
+
+
+class Account(Protocol):
+    """What pays for a run's models, it and other runs."""
+
+    async def check(self) -> None:
+        """Raises BudgetExceeded if nothing is left, so that no model is to be asked."""
+        ...
+
+    async def spend(self, model_name: str, usage: Usage) -> None:
+        """A model was asked: write down what it read and wrote."""
+        ...
 
 
 @dataclass(slots=True)
@@ -18,6 +32,7 @@ class Budget:
     most_tokens: int  # of chat models, read and written
     executions: int = 0
     tokens: int = 0
+    account: Account | None = None
 
     def execute(self) -> None:
         """Count a node that is about to run. Raises RunLimitExceeded if no more may."""

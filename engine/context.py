@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.budget import Account
 from engine.databases import Databases
 from engine.document_stores import DocumentStores, NoDocumentStores
 from engine.errors import NodeInputError
@@ -163,6 +164,7 @@ class World:
     shelf: Shelf = field(default_factory=Shelf)  # one a process: what in-memory stores hold from run to run
     kept: Kept = field(default_factory=Kept)  # likewise: what models said before
     databases: Databases | None = None  # None: this host lends none to flows
+    account: Account | None = None  # None: nobody counts what models cost
 
 
 @dataclass(frozen=True, slots=True)

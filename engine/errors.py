@@ -4,6 +4,7 @@ EngineError
 ├── FlowError: the graph is wrong; found before anything runs
 │   └── MissingTypes: it names node types that are not installed here
 ├── RunLimitExceeded: a bound on the whole run was reached
+│   └── BudgetExceeded: what pays for the run has nothing left
 └── NodeError(node_id, node_label): one node failed; ends the run unless its policy says otherwise
     ├── NodeInputError: its inputs are missing or do not fit
     │   └── LeftOut(name): exports leave this input out, so whoever imports the flow gives it anew
@@ -48,6 +49,12 @@ class RunLimitExceeded(EngineError):
     """A bound on the run (node executions, time, output, tokens of models) was reached."""
 
     code = "run_limit"
+
+
+class BudgetExceeded(RunLimitExceeded):
+    """What the run's models may cost was spent, by this run and others; the message names the budget."""
+
+    code = "budget_exceeded"
 
 
 class NodeError(EngineError):

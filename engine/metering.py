@@ -48,7 +48,8 @@ class MeteredChatModel:
     """A chat model of one run; implements `ChatModel`. Its failures say whose they are.
 
     Its calls raise RunLimitExceeded when the run has used up its tokens: before a call, and after the one that goes
-    beyond the bound. A vendor that reports no usage costs nothing here.
+    beyond the bound; and BudgetExceeded before a call that nobody pays for. A vendor that reports no usage costs
+    nothing here.
     """
 
     def __init__(self, model: ChatModel, budget: Budget) -> None:
@@ -66,32 +67,39 @@ class MeteredChatModel:
         stop: Sequence[str] = (),
     ) -> Completion:
         """See `ChatModel.complete`."""
-        self._budget.check_tokens()
+        await self._check()
         try:
             completion = await self._model.complete(messages, tools=tools, schema=schema, stop=stop)
         except ProviderError as exc:
             exc.model_name = self.model_name
             raise
-        self._count(completion)
+        await self._count(completion)
         return completion
 
     async def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSpec] = (), stop: Sequence[str] = ()
     ) -> AsyncIterator[ModelChunk]:
         """See `ChatModel.stream`."""
-        self._budget.check_tokens()
+        await self._check()
         try:
             async for chunk in self._model.stream(messages, tools=tools, stop=stop):
                 if isinstance(chunk, Completion):
-                    self._count(chunk)
+                    await self._count(chunk)
                 yield chunk
         except ProviderError as exc:
             exc.model_name = self.model_name
             raise
 
-    def _count(self, completion: Completion) -> None:
+    async def _check(self) -> None:
+        self._budget.check_tokens()
+        if self._budget.account is not None:
+            await self._budget.account.check()
+
+    async def _count(self, completion: Completion) -> None:
         if (meter := _meter.get()) is not None:
             meter.usage += completion.usage
+        if self._budget.account is not None:
+            await self._budget.account.spend(self.model_name, completion.usage)
         self._budget.spend_tokens(completion.usage.total_tokens)
 
 

@@ -117,7 +117,7 @@ def run_flow(
 
     feed = Feed()
     most_executions = min(limits.executions, plan.most_executions or limits.executions)
-    budget = Budget(most_executions, limits.output_bytes, limits.tokens, state.executions, state.tokens)
+    budget = Budget(most_executions, limits.output_bytes, limits.tokens, state.executions, state.tokens, world.account)
     running = Running(plan, request, world, state, budget, work, answer, feed)
     run = _Run(running, commands, Scribe(running, feed) if is_journalled and not plan.endings else None)
     return _events(run, feed, limits.wall_s)

@@ -224,6 +224,9 @@ STREAM_RETENTION_S = env_int("STREAM_RETENTION_S", 600)  # how long a finished r
 RATE_PER_WORKSPACE = env_int("RATE_PER_WORKSPACE", 0)  # calls a minute
 RATE_PER_KEY = env_int("RATE_PER_KEY", 0)  # calls a minute, each
 RATE_PER_ADDRESS = env_int("RATE_PER_ADDRESS", 600)  # calls a minute of each address without a key
+RUNS_AT_ONCE = env_int("RUNS_AT_ONCE", 0)  # of a workspace
+TOKENS_PER_MONTH = env_int("TOKENS_PER_MONTH", 0)  # of a workspace
+USD_PER_MONTH = env_int("USD_PER_MONTH", 0)  # of a workspace
 
 # Hosts that are not public and that flows may call all the same; MODEL_URL's own is always among them.
 EGRESS_ALLOW = env_list("EGRESS_ALLOW")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chatflows.records import FlowRecord
 from forjinn.core.errors import Conflict
 from predictions.idempotency import First, Once, find_first
 from predictions.requests import HumanAnswer, PredictionRequest
+from predictions.reservations import payer_of, release, reserve
 from predictions.resumes import WaitingRun, find_asking, find_waiting, resume_prediction
 from predictions.services import new_execution_id, start_prediction
 from predictions.watch import Watcher
@@ -33,13 +34,16 @@ async def begin(
     once: Once | None = None,
     has_caller: bool = True,
     timeout_s: float | None = None,
+    key_id: UUID | None = None,
 ) -> Begun:
     """Start a run, or let the one go on that waits for what is asked; once, however many say so with one key.
 
-    `has_caller`: somebody waits in this process for what the run says; `timeout_s`: what a new run may take in all.
-    Raises Conflict and RequestInvalid for an
-    answer that nothing waits for, KeyReused, and Unavailable within seconds when it cannot be done.
+    `has_caller`: somebody waits in this process for what the run says; `timeout_s`: what a new run may take in all;
+    `key_id`: that of the key of the flow's workspace which asks, if one does. Raises Conflict and RequestInvalid for an
+    answer that nothing waits for, KeyReused, TooManyRequests, and Unavailable within seconds when it cannot be done.
     """
+    if key_id is not None:
+        asked = replace(asked, beside={**asked.beside, "key": str(key_id)})
     if once is None:
         return await _begin(process, flow, asked, is_streaming, None, has_caller, timeout_s)
     if first := await find_first(process.pool, once):
@@ -64,6 +68,8 @@ async def _begin(
 ) -> Begun:
     answer, waiting = await _answer(process, flow, asked)
     execution_id = waiting.id if waiting else new_execution_id()
+    payer = payer_of(flow.workspace_id, flow.id, asked.beside)
+    await reserve(process.redis, process.pool, payer, execution_id)
     # Before the run can say anything, so that nothing is missed.
     watcher = process.hub.watch(execution_id, is_live=has_caller, after=waiting.attempt if waiting else 0)
     try:
@@ -84,10 +90,12 @@ async def _begin(
         )
     except BaseException:
         watcher.close()
+        await release(process.redis, payer, execution_id)
         raise
     if is_new:
         return Begun(execution_id, watcher)
     watcher.close()
+    await release(process.redis, payer, execution_id)
     first = await find_first(process.pool, once) if once else None
     if first is None:
         raise Conflict("The request with this key that came first was deleted meanwhile: send it again")

@@ -31,6 +31,7 @@ from predictions.checkpoints import Checkpoint
 from predictions.flowise import OF_AGENTS
 from predictions.models import Execution
 from predictions.store import ClaimedRun, JournalledNode, Outcome, Step
+from workspaces.limits.budgets import Spent
 
 CANCELLED = "Flow execution was cancelled"
 INTERNAL = "The run failed inside the server; its log names this execution"
@@ -66,6 +67,7 @@ class Recorder:
         self._used_tools: list[Any] = []
         self._steps: list[Mapping[str, Any]] = []  # of agents
         self._tokens = used_by([node for node in journalled if node.attempt])
+        self._behind_tokens = sum(self._tokens)  # of attempts that came to no end
         self._warnings: list[str] = []
         self._ending: Ending | None = None
 
@@ -117,7 +119,7 @@ class Recorder:
         """End the run with an error of ours, not the engine's."""
         self._ending = RunFailed(seq=0, error=error, code=code)
 
-    def bare_outcome(self) -> Outcome:
+    def bare_outcome(self, spent: Spent) -> Outcome:
         """The least that can be written: that the run failed inside the server, and what was asked."""
         return Outcome(
             id=self._run.id,
@@ -130,10 +132,12 @@ class Recorder:
             output_tokens=0,
             messages=self._messages({}, INTERNAL),
             node_runs=(),
+            spent_tokens=spent.tokens,
+            spent_nano_usd=spent.nano_usd,
         )
 
-    def outcome(self) -> Outcome:
-        """What to write, once."""
+    def outcome(self, spent: Spent) -> Outcome:
+        """What to write, once; `spent` is what the present attempt's models have cost."""
         ending = self._ending or RunFailed(seq=0, error="The run ended without an answer", code="no_answer")
         match ending:
             case RunFinished():
@@ -163,6 +167,8 @@ class Recorder:
             checkpoint=self._checkpoint(ending),
             wait=wait_row(ending.wait) if isinstance(ending, RunPaused) else None,
             flow_state=self._flow_state(ending),
+            spent_tokens=self._behind_tokens + spent.tokens,
+            spent_nano_usd=spent.nano_usd,
         )
 
     def _checkpoint(self, ending: Ending) -> str | None:

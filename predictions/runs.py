@@ -14,6 +14,7 @@ import orjson
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
+from redis.asyncio import Redis
 
 from chatflows.documents.knowledge import WorkspaceDocuments
 from chatflows.records import afind_flow
@@ -36,10 +37,13 @@ from predictions.continuing import Continuation, Shown
 from predictions.pool import DatabaseAway, patiently
 from predictions.post_processing import post_processed
 from predictions.recorder import INTERNAL, Recorder
+from predictions.reservations import Payer, payer_of, release
+from predictions.spending import Counters, RunAccount
 from predictions.store import ClaimedRun, JournalledNode, Outcome, Step, Store
 from predictions.stream import EventPublisher, RunLog
 from predictions.vectors import WorkspaceRecords, WorkspaceVectors
 from workspaces.databases import ReadOnlyDatabases
+from workspaces.limits.budgets import Spent
 from workspaces.services import variable_values
 from workspaces.world import SystemClock, WorkspaceCredentials
 
@@ -105,8 +109,16 @@ class RunHost:
     """The runs of one worker process."""
 
     def __init__(
-        self, *, store: Store, publisher: EventPublisher, http: HttpClient, sandbox: Sandbox, registry: Registry
+        self,
+        *,
+        store: Store,
+        publisher: EventPublisher,
+        http: HttpClient,
+        sandbox: Sandbox,
+        registry: Registry,
+        redis: Redis,
     ) -> None:
+        self._redis = redis
         self._store = store
         self._publisher = publisher
         self._http = http
@@ -155,7 +167,7 @@ class RunHost:
 
     async def _run(self, run: ClaimedRun, commands: Commands) -> None:
         log = self._publisher.open(run)
-        recorder = Recorder(run)
+        recorder, account = Recorder(run), self._account(run)
         try:
             checkpoint = checkpoint_of(run)
             recorder = Recorder(run, checkpoint)
@@ -165,7 +177,7 @@ class RunHost:
             flow = await self._flows.get(run.version_id)
             overrides = self._overrides(run, flow)
             recorder.warn(overrides.warnings)
-            world = await self._world(run, flow, overrides.variables)
+            world = replace(await self._world(run, flow, overrides.variables), account=account)
             flow = with_overrides(flow, overrides)
             limits = Limits(wall_s=wall_s(run), tokens=settings.PREDICTION_MAX_TOKENS)
             resume = resume_of(run, behind)
@@ -188,18 +200,23 @@ class RunHost:
             # The task is the border where nothing may be lost: whatever broke, the caller gets an end.
             logger.exception("run crashed", extra={"execution_id": run.id, "workspace_id": run.workspace_id})
             recorder.fail(INTERNAL, "internal")
-        await self._end(run, recorder, log)
+        await self._end(run, recorder, log, account.spent)
 
-    async def _end(self, run: ClaimedRun, recorder: Recorder, log: RunLog) -> None:
+    def _account(self, run: ClaimedRun) -> RunAccount:
+        payer, counters = payer_of_run(run), Counters(self._redis, self._store.pool, run.workspace_id)
+        return RunAccount(counters, workspace_id=payer.workspace_id, flow_id=payer.flow_id, key_id=payer.key_id)
+
+    async def _end(self, run: ClaimedRun, recorder: Recorder, log: RunLog, spent: Spent) -> None:
         """Write down how it ended, then say so."""
         try:
-            outcome = recorder.outcome()
+            outcome = recorder.outcome(spent)
             is_settled = await self._settle(outcome)
         except Exception:
             # Something in it that no row can hold. Without that it still has an end, and its caller an answer.
             logger.exception("outcome cannot be written", extra={"execution_id": run.id})
-            outcome = recorder.bare_outcome()
+            outcome = recorder.bare_outcome(spent)
             is_settled = await self._settle(outcome)
+        await release(self._redis, payer_of_run(run), run.id)
         if is_settled:
             await log.close(settled_event(outcome))
 
@@ -295,6 +312,10 @@ class Neighbours:
     async def load(self, flow_id: str) -> CalledFlow:
         """See `FlowSource.load`."""
         return await self._host.neighbour(self._run, flow_id)
+
+
+def payer_of_run(run: ClaimedRun) -> Payer:
+    return payer_of(run.workspace_id, run.chatflow_id, run.request)
 
 
 def _is_id(text: str) -> bool:

@@ -30,6 +30,7 @@ class RunFailedError(AppError):
         "deadline": 504,
         "broker_away": 503,
         "cannot_go_on": 409,
+        "budget_exceeded": 429,
         "internal": 500,
         "node_failed": 500,
     }

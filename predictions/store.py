@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -88,6 +89,8 @@ class Outcome:
     checkpoint: str | None = None  # JSON text, of a run that waits
     wait: Mapping[str, Any] | None = None  # and what for: a row as `SETTLE` names its columns
     flow_state: Mapping[str, Any] | None = None  # state and form at the end
+    spent_tokens: int = 0
+    spent_nano_usd: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class JournalledNode:
     entry: Mapping[str, Any]
     changes: str | None  # JSON text that `engine.journal.fold` reads
 
+
+SLOTS = 16  # of the ledger: see `workspaces.limits.models.Spending`
 
 # Of the runs with an idempotency key those are recorded whose key is new, or too old to count.
 RECORD = """
@@ -170,7 +175,8 @@ ORDER BY id DESC LIMIT 1
 SETTLE = """
 WITH outcome AS (
     SELECT * FROM jsonb_to_recordset(%b::jsonb) AS o (id uuid, attempt int, state text, output jsonb, error text,
-        error_code text, input_tokens int, output_tokens int, checkpoint text, flow_state jsonb, wait jsonb)
+        error_code text, input_tokens int, output_tokens int, checkpoint text, flow_state jsonb, wait jsonb,
+        spent_tokens bigint, spent_nano_usd bigint)
 ), settled AS (
     UPDATE predictions_execution run
     SET state = o.state, output = o.output, error = o.error, error_code = o.error_code,
@@ -180,6 +186,16 @@ WITH outcome AS (
         checkpoint = CASE o.state WHEN 'FAILED' THEN run.checkpoint ELSE o.checkpoint END
     FROM outcome o WHERE run.id = o.id AND run.attempt = o.attempt AND run.state = 'RUNNING'
     RETURNING run.*
+), spent AS ( -- in one order, whoever settles: none waits for another that waits for it
+    INSERT INTO limits_spending AS known (workspace_id, kind, target_id, month, slot, tokens, nano_usd)
+    SELECT s.workspace_id, payer.kind, payer.id, date_trunc('month', now() AT TIME ZONE 'UTC'), %b::int,
+        sum(o.spent_tokens), sum(o.spent_nano_usd)
+    FROM settled s JOIN outcome o USING (id), LATERAL (VALUES
+        ('workspace', s.workspace_id), ('flow', s.chatflow_id), ('key', (s.request->>'key')::uuid)) AS payer (kind, id)
+    WHERE payer.id IS NOT NULL AND (o.spent_tokens > 0 OR o.spent_nano_usd > 0)
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (workspace_id, month, kind, target_id, slot) DO UPDATE
+    SET tokens = known.tokens + excluded.tokens, nano_usd = known.nano_usd + excluded.nano_usd
 ), answered AS (
     UPDATE predictions_chatmessage m SET extra = m.extra - 'action'
     FROM settled s WHERE m.execution_id = s.id AND s.attempts_before > 0 AND s.state <> 'FAILED'
@@ -244,6 +260,7 @@ class Store:
     def __init__(self, pool: Pool, *, worker: int = 0) -> None:
         self.pool = pool
         self.worker = worker
+        self._slots = count(worker)
         self.claim = Batcher(self._claim, whole=(DatabaseAway,))
         self.settle = Batcher(self._settle, whole=(DatabaseAway,))
         self.journal = Batcher(self._journal, whole=(DatabaseAway,))
@@ -275,7 +292,9 @@ class Store:
         messages = [{"execution_id": o.id, **row} for o in outcomes for row in o.messages]
         node_runs = [{"execution_id": o.id, **row} for o in outcomes for row in o.node_runs]
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(SETTLE, [rows_of(rows), rows_of(messages), rows_of(node_runs)])
+            cursor = await connection.execute(
+                SETTLE, [rows_of(rows), next(self._slots) % SLOTS, rows_of(messages), rows_of(node_runs)]
+            )
             settled = {row[0] for row in await cursor.fetchall()}
         return [outcome.id in settled for outcome in outcomes]
 

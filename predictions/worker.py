@@ -105,7 +105,7 @@ class HostProcess:
             sandbox = JavaScriptSandbox()
             stack.push_async_callback(sandbox.close)
             host = self._host = RunHost(
-                store=store, publisher=publisher, http=http, sandbox=sandbox, registry=load_registry()
+                store=store, publisher=publisher, http=http, sandbox=sandbox, registry=load_registry(), redis=redis
             )
             reaper = Reaper(pool=pool, redis=redis)
             stack.push_async_callback(reaper.stop)

@@ -181,10 +181,15 @@ class _Warnings:
 _warnings = _Warnings()
 
 
+def passed_uncounted(exc: Exception) -> None:
+    """A call was let through although it could not be counted: say so, now and then."""
+    _warnings.passed(exc)
+
+
 def _let_pass(exc: Exception, *, is_known: bool) -> None:
     if not is_known:
         raise Unavailable("Unavailable for the moment: calls without a key cannot be counted") from exc
-    _warnings.passed(exc)
+    passed_uncounted(exc)
 
 
 @lru_cache(maxsize=2)

@@ -27,7 +27,7 @@ from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
-from predictions.limits import is_of_author
+from predictions.limits import is_of_author, own_key_id
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
@@ -78,6 +78,7 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
         once=once,
         has_caller=preference.wait_s != 0,
         timeout_s=time_of(flow, preference),
+        key_id=own_key_id(caller.access, flow),
     )
     if is_streaming and preference.wait_s is None:
         return streamed_answer(begun, asked, preference)

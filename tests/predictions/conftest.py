@@ -17,6 +17,7 @@ from tests.predictions import drawing
 from tests.predictions.calls import Caller
 
 NewFlow = Callable[..., str]
+Limited = Callable[..., None]
 
 
 @pytest.fixture
@@ -121,3 +122,32 @@ def neighbour(platform: Platform, keys: Keys) -> Iterator[Caller]:
     """The holder of another workspace's key."""
     with Caller(platform.url, keys.foreign.raw) as caller:
         yield caller
+
+
+# What other tests have done is not to count.
+SET_LIMIT = """
+from django.conf import settings
+from redis import Redis
+from workspaces.limits.models import Limit
+Limit.objects.create(**{fields!r})
+redis = Redis.from_url(settings.REDIS_URL)
+for kind in ("rate", "runs", "spent"):
+    for name in redis.scan_iter(kind + ":*"):
+        redis.delete(name)
+"""
+DROP_LIMITS = """
+from workspaces.limits.models import Limit
+for limit in Limit.objects.all():
+    limit.delete()
+"""
+
+
+@pytest.fixture
+def limited(platform: Platform, inside: Inside) -> Iterator[Limited]:
+    """Sets a limit in the platform's workspace, until the test ends."""
+
+    def limit(kind: str, **fields: Any) -> None:
+        inside(SET_LIMIT.format(fields={"workspace_id": platform.workspace_id, "kind": kind, **fields}))
+
+    yield limit
+    inside(DROP_LIMITS)

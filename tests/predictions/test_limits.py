@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -13,36 +11,7 @@ from tests.model_server import ScriptedModel
 from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller
-from tests.predictions.conftest import Inside, NewFlow
-
-Limited = Callable[..., None]
-
-# What other tests have done from this address is not to count.
-SET = """
-from django.conf import settings
-from redis import Redis
-from workspaces.limits.models import Limit
-Limit.objects.create(**{fields!r})
-redis = Redis.from_url(settings.REDIS_URL)
-for name in redis.scan_iter("rate:*"):
-    redis.delete(name)
-"""
-DROP = """
-from workspaces.limits.models import Limit
-for limit in Limit.objects.all():
-    limit.delete()
-"""
-
-
-@pytest.fixture
-def limited(platform: Platform, inside: Inside) -> Iterator[Limited]:
-    """Sets a limit in the platform's workspace, until the test ends."""
-
-    def limit(kind: str, **fields: Any) -> None:
-        inside(SET.format(fields={"workspace_id": platform.workspace_id, "kind": kind, **fields}))
-
-    yield limit
-    inside(DROP)
+from tests.predictions.conftest import Limited, NewFlow
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from predictions.stream import EventPublisher, stream_key
 from tests.predictions import drawing
 from workspaces.world import open_http
 
+pytestmark = pytest.mark.django_db  # a run's limits are looked up
+
 RUN = UUID(int=0x405)
 FLOW = drawing.flow(
     [drawing.start(), drawing.reply(0, "Hello")], drawing.path("startAgentflow_0", "directReplyAgentflow_0")
@@ -72,6 +74,7 @@ async def run_on(store: PickyStore, redis: Redis) -> Any:
         http=http,
         sandbox=cast(Sandbox, None),
         registry=load_registry(),
+        redis=redis,
     )
     await host.execute(RUN)
     assert host.ids == []

@@ -47,3 +47,29 @@ class Limit(WorkspaceScoped):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target_id or ''}".strip()
+
+
+class Spending(WorkspaceScoped):
+    """What models have cost in a month (its first day, UTC): the workspace's own, and of that each flow's and key's.
+
+    It stays when the flow or the key goes. The sum is over `slot`s: workers that write at the same time take different
+    ones, so that none waits for another.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=10, choices=Limit.Kind)
+    target_id = models.UUIDField()  # of kind "workspace": the workspace
+    month = models.DateField()
+    slot = models.SmallIntegerField()
+    tokens = models.BigIntegerField(default=0)
+    nano_usd = models.BigIntegerField(default=0)  # 1e-9 of a dollar: a call of a small model costs some hundred
+
+    objects: ClassVar[ScopedQuerySet[Self]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "month", "kind", "target_id", "slot"], name="spending_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target_id} {self.month}"

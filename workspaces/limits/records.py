@@ -72,7 +72,12 @@ async def afind_limits(workspace_id: UUID) -> LimitsRecord:
 def default_limits() -> LimitsRecord:
     """What holds where a workspace says nothing: the settings; 0 there is no limit."""
     return LimitsRecord(
-        workspace=Bounds(calls_a_minute=settings.RATE_PER_WORKSPACE or None),
+        workspace=Bounds(
+            calls_a_minute=settings.RATE_PER_WORKSPACE or None,
+            runs_at_once=settings.RUNS_AT_ONCE or None,
+            tokens_a_month=settings.TOKENS_PER_MONTH or None,
+            usd_a_month=Decimal(settings.USD_PER_MONTH) if settings.USD_PER_MONTH else None,
+        ),
         address=Bounds(calls_a_minute=settings.RATE_PER_ADDRESS or None),
         each_key=Bounds(calls_a_minute=settings.RATE_PER_KEY or None),
     )

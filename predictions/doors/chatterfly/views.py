@@ -40,6 +40,7 @@ async def start(request: HttpRequest) -> HttpResponseBase:
         once=read_once(request, flow.workspace_id, deployment.id),
         has_caller=False,
         timeout_s=time_of(flow, Preference()),
+        key_id=deployment.apikey_id,
     )
     begun.watcher.close()
     response = json_response({"run_id": run_name(begun.execution_id), "status": "pending"})

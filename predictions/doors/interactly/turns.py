@@ -102,6 +102,7 @@ async def _begin(asked: Asked) -> Taken:
         once=asked.once,
         has_caller=asked.wait_s > 0,
         timeout_s=asked.timeout_s,
+        key_id=asked.access.id,
     )
     session = await _followed(asked, begun.watcher, asked.wait_s)
     reading = await read_turn(asked.process.pool, session, after=0)

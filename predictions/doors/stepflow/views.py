@@ -53,6 +53,7 @@ async def trigger(request: HttpRequest, workflow_id: str) -> HttpResponseBase:
         once=read_once(request, flow.workspace_id, flow.id, access.id),
         has_caller=False,
         timeout_s=time_of(flow, NONE),
+        key_id=access.id,
     )
     begun.watcher.close()
     response = json_response({"runId": run_name(begun.execution_id), "publicAccessToken": token_of(begun.execution_id)})
