@@ -9,7 +9,7 @@ from forjinn.core.policies import enable_tenancy
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('limits', '0001_initial'),
+        ('limits', '0002_audited'),
         ('workspaces', '0006_people_audited'),
     ]
 
