@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from predictions.allowances import views as allowances
 from predictions.views import controls, documents, events, executions, messages, predictions, upserts
 
 urlpatterns = [
@@ -30,4 +31,5 @@ urlpatterns = [
     path("executions/<str:execution_id>/resume", controls.resume),
     path("executions/<str:execution_id>/retry", controls.retry),
     path("executions/<str:execution_id>/fork", controls.fork),
+    path("limits", allowances.LimitsView.as_view()),
 ]

@@ -71,6 +71,18 @@ class FlagField(serializers.BooleanField):
         return data
 
 
+class WholeNumberField(serializers.IntegerField):
+    """A number without a fraction; "5" is none, 5.0 is one."""
+
+    default_error_messages = {**REQUIRED}
+
+    def to_internal_value(self, data: Any) -> int:
+        is_whole = isinstance(data, int) or (isinstance(data, float) and data.is_integer())
+        if not is_whole or isinstance(data, bool):
+            raise serializers.ValidationError(f"expected a whole number, got {KINDS.get(type(data), 'another type')}")
+        return int(data)
+
+
 @extend_schema_field({"type": "string", "format": "uuid"})
 class ReferenceField(TextField):
     """The id of another row, or null (or "") for none."""

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from forjinn.core.fields import KINDS, REQUIRED, FlagField, OptionalTextField, TextField
+from forjinn.core.fields import FlagField, OptionalTextField, TextField, WholeNumberField
 from forjinn.core.times import iso_millis
 from predictions.triggers.models import DEFAULT_TIMEOUT_S, Trigger
 from predictions.triggers.services import KEPT
@@ -17,18 +17,6 @@ MOST_RUNS = 1_000_000_000
 LONGEST_S = 86_400
 MOST_INPUTS = 100
 MAX_TEXT = 100_000
-
-
-class WholeNumberField(serializers.IntegerField):
-    """A number without a fraction; "5" is none, 5.0 is one."""
-
-    default_error_messages = {**REQUIRED}
-
-    def to_internal_value(self, data: Any) -> int:
-        is_whole = isinstance(data, int) or (isinstance(data, float) and data.is_integer())
-        if not is_whole or isinstance(data, bool):
-            raise serializers.ValidationError(f"expected a whole number, got {KINDS.get(type(data), 'another type')}")
-        return int(data)
 
 
 @extend_schema_field(

@@ -87,7 +87,8 @@ def _first(own: int | None, other: int | None) -> int | None:
     return other if own is None else own
 
 
-def _load(workspace_id: UUID) -> LimitsRecord:
+def load_limits(workspace_id: UUID) -> LimitsRecord:
+    """As the database has them now."""
     rows = list(Limit.objects.of(workspace_id))
     default, each = default_limits(), {row.kind: _bounds(row) for row in rows if row.target_id is None}
     each_key = each.get(Limit.Kind.KEY, NO_BOUNDS).over(default.each_key)
@@ -110,7 +111,7 @@ def _bounds(row: Limit) -> Bounds:
     return Bounds(row.calls_a_minute, row.runs_at_once, row.tokens_a_month, row.usd_a_month)
 
 
-_limits = RecordCache[UUID, LimitsRecord]("limits", _load, read_key=UUID)
+_limits = RecordCache[UUID, LimitsRecord]("limits", load_limits, read_key=UUID)
 
 
 @receiver([post_save, post_delete], sender=Limit)

@@ -1,0 +1,1 @@
+"""What a workspace may use, as its people see and set it."""
