@@ -176,7 +176,14 @@ NOT_FROM_HERE = {
         "content": {**ERROR_RESPONSE["content"], **WORDS},
     }
 }
-TOO_OFTEN = {"429": {"description": "Beyond the flow's rate limit, in its author's words.", "content": WORDS}}
+TOO_OFTEN = {
+    "429": {
+        "description": "Beyond a limit, or a month's budget is spent. The flow's own rate limit is told in its author's "
+        "words alone, and any limit in words alone when a stream was asked for.",
+        "headers": {"Retry-After": {"schema": {"type": "integer"}}},
+        "content": {**ERROR_RESPONSE["content"], **WORDS},
+    }
+}
 NOT_WAITING = {"409": {"description": "Nothing waits in this session for that answer.", **ERROR_RESPONSE}}
 TOO_SLOW = {"504": {"description": "A node took too long.", **ERROR_RESPONSE}}
 
