@@ -1,6 +1,6 @@
 """Bring a table up to a size, straight in the database.
 
-    python -m benchmarks.fill flows|messages COUNT WORKSPACE [FLOW]
+    python -m benchmarks.fill flows|messages|keys COUNT WORKSPACE [FLOW]
 
 Runs as a process of its own, in the measured platform's environment.
 """
@@ -47,7 +47,13 @@ def copy_rows(template_id: object, spaces: list[object], count: int) -> None:
     flow_columns = [f.column for f in Chatflow._meta.concrete_fields]
     version_columns = [f.column for f in ChatflowVersion._meta.concrete_fields]
     version_link = Chatflow._meta.get_field("version").column
-    replaced = {"id": "new.id", "workspace_id": "new.space", version_link: "NULL"}
+    replaced = {
+        "id": "new.id",
+        "slug": "new.id",
+        "object_id": "left(replace(new.id::text, '-', ''), 24)",
+        "workspace_id": "new.space",
+        version_link: "NULL",
+    }
     chosen = ", ".join(replaced.get(column, f"old.{column}") for column in flow_columns)
     version_replaced = {"id": "new.version", "chatflow_id": "new.id"}
     version_chosen = ", ".join(version_replaced.get(column, f"old.{column}") for column in version_columns)
@@ -68,7 +74,7 @@ def copy_rows(template_id: object, spaces: list[object], count: int) -> None:
             [template_id],
         )
         cursor.execute(f"UPDATE {flow_table} flow SET {version_link} = new.version FROM new WHERE flow.id = new.id")
-        cursor.execute(f"ANALYZE {flow_table}")
+        cursor.execute(f"VACUUM ANALYZE {flow_table}")  # as autovacuum would, later
 
 
 def fill_messages(count: int, workspace_id: str, flow_id: str) -> None:
@@ -89,10 +95,21 @@ def fill_messages(count: int, workspace_id: str, flow_id: str) -> None:
         cursor.execute("ANALYZE predictions_chatmessage")
 
 
+def make_keys(count: int) -> list[str]:
+    """Raw keys, each of another workspace."""
+    from apikeys.services import create_api_key
+    from workspaces.models import Workspace
+
+    spaces = Workspace.objects.filter(name__startswith="Bench")[:count]
+    return [create_api_key(workspace=space, name="bench")[1] for space in spaces]
+
+
 def main() -> None:
     django.setup()
     what, count, workspace_id, *flow = sys.argv[1:]
-    if what == "flows":
+    if what == "keys":
+        print("\n".join(make_keys(int(count))))
+    elif what == "flows":
         fill_flows(int(count), workspace_id)
     else:
         fill_messages(int(count), workspace_id, flow[0])

@@ -6,10 +6,9 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 
-from benchmarks import load, runs
+from benchmarks import load, runs, tenants
 from benchmarks.load import Request, Result
 from benchmarks.platform import ROOT, Measured
 
@@ -135,11 +134,11 @@ async def memory(platform: Measured) -> AsyncIterator[Line]:
     yield "memory, web + worker", f"{total:.0f} MB", "<= 300 MB", total <= 300
 
 
-async def crud(platform: Measured) -> AsyncIterator[Line]:
-    """Chatflows: list, get, create, update at 100 flows and at 100,000 in 1,000 workspaces."""
+async def crud_of_tenants(platform: Measured) -> AsyncIterator[Line]:
+    """Chatflows: list, get, create, update at 100 flows and at 100,000 in 1,000 workspaces; lists of many callers."""
     headers = {"Authorization": f"Bearer {platform.api_key}"}
     flow_data = json.dumps({"nodes": [], "edges": []})
-    fill(platform, "flows", 100)
+    platform.fill("flows", 100)
     first = platform.flow("bench-crud", "bench")
     calls = {
         "list of 12": load.ask("/api/v1/chatflows?limit=12", b"", method="GET"),
@@ -149,7 +148,7 @@ async def crud(platform: Measured) -> AsyncIterator[Line]:
     }
     small: dict[str, float] = {}
     for size in (100, 10_000, 100_000):
-        fill(platform, "flows", size)
+        platform.fill("flows", size)
         for name, request in calls.items():
             await load.run(platform.url, request, callers=1, each=20, headers=headers)
             result = await load.run(platform.url, request, callers=1, each=200, headers=headers)
@@ -160,6 +159,14 @@ async def crud(platform: Measured) -> AsyncIterator[Line]:
             if name == "list of 12" and size == 100_000:
                 bar = ("<= 1.5 x that of 100", result.p(50) <= 1.5 * small[name])
             yield f"{name}, {size:,} flows, p50", f"{result.p(50):.1f} ms{errors(result)}", *bar
+        if size == 100:
+            few = await tenants.lists(platform, [platform.api_key])
+    many = await tenants.lists(platform, platform.fill("keys", tenants.CALLERS).split())
+    for name, result in many.items():
+        ratio = result.p(50) / few[name].p(50)
+        yield f"{name}, 100 flows in one workspace, p50", f"{few[name].p(50):.1f} ms", "", None
+        yield f"{name}, 100,000 flows in 1,000, callers by turns, p50", f"{result.p(50):.1f} ms", "", None
+        yield f"{name}, ratio", f"{ratio:.2f}", "<= 1.5", ratio <= 1.5
 
 
 async def history(platform: Measured) -> AsyncIterator[Line]:
@@ -167,10 +174,10 @@ async def history(platform: Measured) -> AsyncIterator[Line]:
     flow = platform.flow("bench-history", "bench")
     body = {"question": "And now?", "chatId": "long"}
     request = load.ask(f"/api/v1/prediction/{flow}", json.dumps(body).encode())
-    fill(platform, "messages", 400, flow)  # a conversation that memory already reads as much of as it ever will
+    platform.fill("messages", 400, flow)  # a conversation that memory already reads as much of as it ever will
     await load.run(platform.url, request, callers=1, each=30)
     first = await load.run(platform.url, request, callers=1, each=150)
-    fill(platform, "messages", 50_000, flow)
+    platform.fill("messages", 50_000, flow)
     last = await load.run(platform.url, request, callers=1, each=150)
     ratio = last.p(50) / first.p(50)
     yield "a turn after 400 messages, p50", f"{first.p(50):.1f} ms", "", None
@@ -193,14 +200,6 @@ async def engine(platform: Measured) -> AsyncIterator[Line]:
         yield name, value.strip(), "", None
 
 
-def fill(platform: Measured, what: str, count: int, flow: str = "") -> None:
-    """Bring a table up to a size, straight in the database."""
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.fill", what, str(count), platform.workspace_id, flow]
-    subprocess.run(command, cwd=ROOT, env=platform.environment, check=True)
-    print(f"    ({what} filled up to {count:,} in {time.perf_counter() - start:.1f} s)", file=sys.stderr)
-
-
 GROUPS: tuple[Group, ...] = (
     throughput,
     delayed,
@@ -210,7 +209,7 @@ GROUPS: tuple[Group, ...] = (
     runs.viewers,
     burst,
     memory,
-    crud,
+    crud_of_tenants,
     history,
     engine,
 )

@@ -57,6 +57,14 @@ class Measured:
         self.call("PUT", f"/api/v1/chatflows/{flow['id']}", {"deployed": True})
         return str(flow["id"])
 
+    def fill(self, what: str, count: int, flow: str = "") -> str:
+        """Bring a table up to a size, straight in the database; what `benchmarks.fill` prints."""
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "benchmarks.fill", what, str(count), self.workspace_id, flow]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True)
+        print(f"    ({what} filled up to {count:,} in {time.perf_counter() - start:.1f} s)", file=sys.stderr)
+        return done.stdout
+
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds so far of each process group."""
         return {role: _tree_cpu(pid) for role, pid in self.pids.items() if role not in ("supervisor", "model")}
