@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -222,3 +223,17 @@ STORES = (
     _key("zepMemoryApi", "apiKey", "Zep"),
 )
 CREDENTIAL_KINDS: Mapping[str, CredentialKind] = {kind.name: kind for kind in (*MODELS, *SEARCHES, *WEB, *STORES)}
+
+SHORTEST_HIDDEN = 8  # characters; anything shorter may be an ordinary word
+
+
+def hidden_texts(kind: str, fields: Mapping[str, str]) -> frozenset[str]:
+    """Of a credential's fields those that are secret, and what they are sent as beside a name.
+
+    Of a kind that nobody knows, all are.
+    """
+    known = {field.name: field.kind for field in CREDENTIAL_KINDS[kind].fields} if kind in CREDENTIAL_KINDS else {}
+    secret = {name: value for name, value in fields.items() if known.get(name, "password") in ("password", "json")}
+    texts = {text for text in secret.values() if len(text) >= SHORTEST_HIDDEN}
+    pairs = {f"{fields[name]}:{text}" for name in fields.keys() - secret.keys() for text in texts}
+    return frozenset(texts | {b64encode(pair.encode()).decode() for pair in pairs})

@@ -11,11 +11,15 @@ from engine.errors import NodeInputError
 
 
 class Secret(dict[str, str]):
-    """A credential's fields. `hosts` may be sent them, beside the hosts of the vendor that the credential is for."""
+    """A credential's fields. `hosts` may be sent them, beside the hosts of the vendor that the credential is for.
 
-    def __init__(self, fields: Mapping[str, str], hosts: Iterable[str] = ()) -> None:
+    `hidden` are the texts that must be told nowhere.
+    """
+
+    def __init__(self, fields: Mapping[str, str], hosts: Iterable[str] = (), hidden: Iterable[str] = ()) -> None:
         super().__init__(fields)
         self.hosts = HostList(hosts)
+        self.hidden = frozenset(hidden)
 
     def __repr__(self) -> str:
         return f"Secret({', '.join(self)})"  # names alone: it may end up in a log

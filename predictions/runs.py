@@ -37,6 +37,7 @@ from predictions.continuing import Continuation, Shown
 from predictions.pool import DatabaseAway, patiently
 from predictions.post_processing import post_processed
 from predictions.recorder import INTERNAL, Recorder
+from predictions.redaction import Redactor
 from predictions.reservations import Payer, payer_of, release
 from predictions.spending import Counters, RunAccount
 from predictions.store import ClaimedRun, JournalledNode, Outcome, Step, Store
@@ -130,6 +131,7 @@ class RunHost:
         self._kept = Kept()
         self._databases = ReadOnlyDatabases(http.egress)
         self._running: dict[UUID, Commands] = {}
+        self._redactors: dict[UUID, Redactor] = {}  # of the runs that live here
 
     @property
     def active(self) -> int:
@@ -154,6 +156,7 @@ class RunHost:
         if run is None:
             return
         commands = self._running[run.id] = Commands()
+        self._redactors[run.id] = Redactor()
         if run.stop_requested:
             commands.stop()
         if run.pause_requested:
@@ -163,11 +166,11 @@ class RunHost:
             with tenant(run.workspace_id):
                 await self._run(run, commands)
         finally:
-            del self._running[run.id]
+            del self._running[run.id], self._redactors[run.id]
 
     async def _run(self, run: ClaimedRun, commands: Commands) -> None:
         log = self._publisher.open(run)
-        recorder, account = Recorder(run), self._account(run)
+        recorder, account, redactor = Recorder(run), self._account(run), self._redactors[run.id]
         try:
             checkpoint = checkpoint_of(run)
             recorder = Recorder(run, checkpoint)
@@ -182,7 +185,8 @@ class RunHost:
             limits = Limits(wall_s=wall_s(run), tokens=settings.PREDICTION_MAX_TOKENS)
             resume = resume_of(run, behind)
             events = begun(flow, run_request(run), world, self._registry, limits, commands, resume)
-            async for event in events:
+            async for told in events:
+                event = redactor.event(told)
                 recorder.observe(event)
                 if isinstance(event, NodeJournalled) and event.is_dear:
                     await self._keep(recorder.step())
@@ -192,7 +196,7 @@ class RunHost:
             logger.warning("run was taken over; it ends here", extra={"execution_id": run.id})
             return
         except EngineError as exc:
-            recorder.fail(exc.message, exc.code)
+            recorder.fail(redactor.text(exc.message), exc.code)
         except (DatabaseAway, LookupError) as exc:
             recorder.fail("The run lost its database and ended without an answer", "database_away")
             logger.warning("run failed", extra={"execution_id": run.id, "error": str(exc)})
@@ -275,7 +279,10 @@ class RunHost:
         return World(
             http=self._http,
             history=StoredHistory(self._store, run),
-            credentials=WorkspaceCredentials(run.workspace_id, run.request.get("connections") or {}),
+            # The run's own, also for flows that it calls: they come by here as the run.
+            credentials=WorkspaceCredentials(
+                run.workspace_id, run.request.get("connections") or {}, self._redactors[run.id].learn
+            ),
             clock=self._clock,
             random=random.Random(),  # noqa: S311 -- jitter and sampling, no secrets
             variables={**stored, **given},

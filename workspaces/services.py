@@ -9,6 +9,7 @@ import orjson
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from engine.credential_kinds import hidden_texts
 from engine.credentials import Secret
 from forjinn.core.crypto import SealBroken, unseal
 from forjinn.core.errors import BadRequest, Conflict
@@ -90,12 +91,13 @@ def open_credential(*, workspace_id: UUID, credential_id: str, given: Mapping[st
     """
     credential = Credential.objects.get_for(workspace_id, pk=credential_id)
     try:
-        return Secret(_fields_of(credential, given), credential.allowed_hosts)
+        fields = _fields_of(credential, given)
     except SealBroken as exc:
         raise Conflict(
             f"The credential '{credential.name}' cannot be opened: the key that it was sealed with is not among "
             "ENCRYPTION_KEYS. Put that key back behind the present one, or save the secret again"
         ) from exc
+    return Secret(fields, credential.allowed_hosts, hidden_texts(credential.kind, fields))
 
 
 def _fields_of(credential: Credential, given: Mapping[str, str]) -> dict[str, str]:

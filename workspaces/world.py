@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -40,17 +40,28 @@ class SystemClock:
 
 
 class WorkspaceCredentials:
-    """Secrets of one workspace, and of no other; beside them those that the run's caller brought, sealed, by slug."""
+    """Secrets of one workspace, and of no other; beside them those that the run's caller brought, sealed, by slug.
 
-    def __init__(self, workspace_id: UUID, given: Mapping[str, str] = NONE_GIVEN) -> None:
+    `opened` hears of each that is used.
+    """
+
+    def __init__(
+        self,
+        workspace_id: UUID,
+        given: Mapping[str, str] = NONE_GIVEN,
+        opened: Callable[[Secret], None] = lambda secret: None,
+    ) -> None:
         self._workspace_id = workspace_id
         self._given = given
+        self._opened = opened
 
     async def resolve(self, credential_id: str) -> Secret:
         """See `engine.context.Credentials`."""
         try:
-            return await sync_to_async(open_credential)(
+            secret = await sync_to_async(open_credential)(
                 workspace_id=self._workspace_id, credential_id=credential_id, given=self._given
             )
         except AppError as exc:
             raise NodeInputError(exc.message) from exc
+        self._opened(secret)
+        return secret

@@ -11,7 +11,8 @@ import orjson
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 SECRET_NAMES = re.compile(r"(?i)(password|secret|token$|authorization|api_?key$|pepper|cookie)")
 SECRETS = (
-    (re.compile(r"\b((?:fj-|sk-|cf_|pat_)[\w-]{4})[\w-]{12,}"), r"\1…"),
+    # In an address a key may follow an escaped character.
+    (re.compile(r"(?:\b|(?<=%[0-9A-Fa-f]{2}))((?:fj-|sk-|cf_|pat_)[\w-]{4})[\w-]{12,}"), r"\1…"),
     (re.compile(r"(?i)(api_?key=)[^&\s\"']+"), r"\1…"),
     (re.compile(r"(?i)(bearer\s+)[^\s\"']+"), r"\1…"),
     (re.compile(r"(/api/webhooks/[\w-]{4})[\w-]+"), r"\1…"),
