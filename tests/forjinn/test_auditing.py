@@ -16,6 +16,7 @@ EXEMPT = {
     "audit_auditentry": "the trail itself",
     "documents_loaderfile": "comes with its loader, and goes with it",
     "documents_chunk": "made by a run from what a loader reads",
+    "limits_spending": "what runs have used of a budget",
     "predictions_execution": "a run",
     "predictions_noderun": "a run's trace",
     "predictions_wait": "a run's",
