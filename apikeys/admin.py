@@ -5,22 +5,54 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from apikeys.models import ApiKey
+from apikeys.scopes import ScopesUnfit, check_lasting, checked_scopes
 from apikeys.services import create_api_key, revoke_api_key
+from forjinn.core.errors import BadRequest
+
+SCOPES = ("permissions", "flows", "environments", "origins", "expires_at")
+
+
+class ApiKeyForm(ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
+    """A new key of a workspace; what is empty does not limit it."""
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        # What is left empty comes as an empty list.
+        scopes: Any = {name: given.get(name) or None for name in SCOPES}
+        try:
+            given.update(checked_scopes(ApiKey.Kind.WORKSPACE, scopes))
+            check_lasting(scopes)
+        except (BadRequest, ScopesUnfit) as exc:
+            raise ValidationError(exc.message) from exc
+        return given
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    list_display = ("name", "prefix", "workspace", "created_at", "last_used_at", "expires_at", "revoked_at")
+    form = ApiKeyForm
+    list_display = (
+        "name",
+        "prefix",
+        "kind",
+        "workspace",
+        "created_by",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    list_filter = ("kind",)
     list_select_related = ("workspace",)
     search_fields = ("name", "prefix", "=id")
     autocomplete_fields = ("workspace",)
-    fields = ("workspace", "name", "expires_at")
+    fields = ("workspace", "name", *SCOPES)
     actions = ("revoke",)
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
@@ -34,7 +66,10 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return request.user.has_perm("apikeys.change_apikey")
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[ApiKey], change: bool) -> None:
-        key, raw = create_api_key(workspace=obj.workspace, name=obj.name, expires_at=obj.expires_at)
+        scopes = {name: form.cleaned_data[name] for name in SCOPES}
+        key, raw = create_api_key(
+            workspace=obj.workspace, name=obj.name, created_by=request.user.get_username(), **scopes
+        )
         obj.pk = key.pk
         messages.warning(request, f"Copy the key now, it is not shown again: {raw}")
 

@@ -56,3 +56,8 @@ def check_deploying(access: Access, changes: Mapping[str, Any], *, kind: str, fl
     before = flow or Chatflow()
     if any(changes.get(name, value) != value for name in DEPLOYING for value in [getattr(before, name)]):
         access.check(f"{resource_of(kind)}:deploy", flow.pk if flow else None)
+
+
+def asking(flows: Collection[Chatflow]) -> list[str]:
+    """What whoever asks these flows must be permitted."""
+    return sorted({f"{resource_of(flow.kind)}:execute" for flow in flows})

@@ -10,7 +10,6 @@ from apikeys.models import ApiKey
 from apikeys.records import KeyRecord
 from apikeys.scopes import (
     ALL,
-    ASKING,
     Scopes,
     ScopesUnfit,
     check_lasting,
@@ -19,7 +18,7 @@ from apikeys.scopes import (
     scopes_of,
     within,
 )
-from chatflows.access import resource_of
+from chatflows.access import asking
 from chatflows.models import Chatflow
 from forjinn.core.errors import Forbidden, NotFound
 from workspaces.access import Access
@@ -48,7 +47,7 @@ def changed_scopes(access: Access, key: ApiKey, asked: Scopes) -> Scopes:
 def _given(access: Access, kind: str, asked: Scopes, changed: Collection[str]) -> Scopes:
     flows = find_flows(access, asked.get("flows") if "flows" in changed else None)
     if kind == ApiKey.Kind.PUBLISHABLE and not asked.get("permissions"):
-        asked = {**asked, "permissions": sorted({f"{resource_of(flow.kind)}:execute" for flow in flows} or ASKING)}
+        asked = {**asked, "permissions": asking(flows) or None}
     scopes = checked_scopes(kind, within(access, asked, changed))
     if "expires_at" in changed:
         check_lasting(scopes)

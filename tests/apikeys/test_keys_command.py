@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -64,6 +65,34 @@ def test_a_deployment_key_opens_nothing_else(workspace: Workspace) -> None:
     assert Api(made["apiKey"]).get("/chatflows").status_code == 401
 
 
+def test_a_key_is_limited_as_it_is_told(workspace: Workspace) -> None:
+    flow = make_chatflow(workspace, name="Greeter")
+
+    made = make_key_for_programs(
+        "--workspace", workspace.name, "--permissions", "chatflows:view,chatflows:execute", "--flows", "greeter",
+        "--environments", "staging,production", "--expires", "2999-01-31",
+    )  # fmt: skip
+
+    key = ApiKey.objects.get(pk=made["id"])
+    assert (key.permissions, key.flows) == (["chatflows:execute", "chatflows:view"], [flow.pk])
+    assert key.environments == ["production", "staging"]
+    assert key.expires_at == datetime(2999, 1, 31, tzinfo=UTC)
+    assert [found["name"] for found in Api(made["apiKey"]).get("/chatflows").json()] == ["Greeter"]
+
+
+def test_a_publishable_key_asks_one_flow_from_its_pages(workspace: Workspace) -> None:
+    flow = make_chatflow(workspace, name="Greeter", kind="AGENTFLOW")
+
+    made = make_key_for_programs(
+        "--workspace", workspace.name, "--publishable", "--flows", "Greeter", "--origins", "https://Shop.example/"
+    )
+
+    key = ApiKey.objects.get(pk=made["id"])
+    assert (made["kind"], made["apiKey"][:3]) == ("publishable", "pk-")
+    assert (key.permissions, key.flows) == (["agentflows:execute"], [flow.pk])
+    assert key.origins == ["https://shop.example"]
+
+
 def test_a_revoked_deployment_key_stands_for_nothing(workspace: Workspace) -> None:
     make_chatflow(workspace, name="Greeter")
     made = make_key_for_programs("--workspace", workspace.name, "--flow", "greeter")
@@ -108,6 +137,12 @@ def test_what_has_a_deployment_key_can_be_deleted(which: str) -> None:
         (("--workspace", "Here", "--name", "n" * 201), "name: expected 1 to 200 characters, got 201"),
         (("--workspace", "Here", "--flow", "absent"), "There is no flow 'absent' in Here"),
         (("--workspace", "Here", "--kind", "deployment"), "--flow is for the first"),
+        (("--workspace", "Here", "--flow", "absent", "--origins", "https://a.example"), "--origins is for other keys"),
+        (("--workspace", "Here", "--flows", "absent"), "There is no flow 'absent' in Here"),
+        (("--workspace", "Here", "--permissions", "chatflows:fly"), "permissions: there is no chatflows:fly"),
+        (("--workspace", "Here", "--publishable"), "origins: a publishable key lists the origins of its pages"),
+        (("--workspace", "Here", "--expires", "2001-01-31"), "expiresAt: must be in the future"),
+        (("--workspace", "Here", "--expires", "soon"), "'soon' is no date and no time"),
         (("--workspace", "Here", "--flow", "absent", "--kind", "workspace"), "--flow is for the first"),
     ],
 )
