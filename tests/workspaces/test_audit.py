@@ -173,3 +173,21 @@ def test_pages_follow_each_other_and_lose_nothing(api: Api, workspace: Workspace
 
     assert [entry for entries in pages for entry in entries] == whole
     assert {len(entries) for entries in pages[:-1]} == {2}
+
+
+CHANGES = {
+    "tools": ("POST", "/tools", {"name": "weather", "func": "return 1"}),
+    "document-stores": ("POST", "/document-store/store", {"name": "Handbook"}),
+    "hooks": ("POST", "/hook-subscriptions", {"name": "B", "url": "https://127.0.0.1:9/h", "events": ["run.failed"]}),
+    "apikeys": ("POST", "/apikey", {"keyName": "second"}),
+    "limits": ("PUT", "/limits", {"workspace": {"callsPerMinute": 100}}),
+}
+
+
+@pytest.mark.parametrize("resource", CHANGES)
+def test_whoever_changes_it_is_named(api: Api, resource: str) -> None:
+    answer = api.call(*CHANGES[resource])
+
+    assert answer.status_code < 300, answer.content
+    entry = told(api, f"&resource={resource}&requestId={answer.headers['Request-Id']}")[0]
+    assert (entry["action"], entry["actor"]["kind"], entry["actor"]["name"]) == ("created", "key", "ci")
