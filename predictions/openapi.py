@@ -178,8 +178,8 @@ NOT_FROM_HERE = {
 }
 TOO_OFTEN = {
     "429": {
-        "description": "Beyond a limit, or a month's budget is spent. The flow's own rate limit is told in its author's "
-        "words alone, and any limit in words alone when a stream was asked for.",
+        "description": "Beyond a limit, or a month's budget is spent. The flow's own rate limit is told in its "
+        "author's words alone, and any limit in words alone when a stream was asked for.",
         "headers": {"Retry-After": {"schema": {"type": "integer"}}},
         "content": {**ERROR_RESPONSE["content"], **WORDS},
     }
