@@ -22,6 +22,7 @@ from engine.flow import DEEPEST, is_deeper
 from forjinn.core.errors import AppError
 
 MAX_ID = 255
+MAX_UPLOADS = 20  # files with one question
 JSON_FIELDS = ("overrideConfig", "history", "uploads", "form", "humanInput", "action", "vars")
 # What a multipart body's fields mean; every other one is an override, as clients of file loaders send them.
 OWN_FIELDS = frozenset(
@@ -310,6 +311,8 @@ def _history(body: Mapping[str, Any]) -> list[Mapping[str, str]]:
 
 def _uploads(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     uploads: list[Mapping[str, Any]] = []
+    if (sent := len(_list(body, "uploads"))) > MAX_UPLOADS:
+        raise RequestInvalid(f"uploads: at most {MAX_UPLOADS}, got {sent}")
     for index, item in enumerate(_list(body, "uploads")):
         where = f"uploads[{index}]"
         if not isinstance(item, dict):

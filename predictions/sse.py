@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from django.http import StreamingHttpResponse
 
 from predictions.flowise import HEARTBEAT, FrameRenderer, with_id
+from predictions.seats import Seat
 from predictions.stream import EntryId
 from predictions.watch import Entry, Watcher
 
@@ -20,15 +21,26 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 class Frames:
     """The body of a streaming response: one run's frames, from after `after` to the end of the run."""
 
-    def __init__(self, watcher: Watcher, renderer: FrameRenderer, *, after: EntryId, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        renderer: FrameRenderer,
+        *,
+        after: EntryId,
+        closing: asyncio.Event,
+        seat: Seat | None = None,
+    ) -> None:
         self._watcher = watcher
         self._renderer = renderer
         self._after = after
         self._closing = closing
+        self._seat = seat
 
     def close(self) -> None:
         """Called by Django when the response ends, read or not."""
         self._watcher.close()
+        if self._seat is not None:
+            self._seat.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self._closing.is_set():

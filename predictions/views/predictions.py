@@ -14,6 +14,7 @@ from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import (
     AppError,
     NotFound,
+    TooManyRequests,
     Unavailable,
     error_headers,
 )
@@ -31,6 +32,7 @@ from predictions.limits import is_of_author, own_key_id
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
+from predictions.seats import Seat, take_seat
 from predictions.services import RunFailedError, find_run
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
@@ -52,36 +54,40 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     if last := request.headers.get("Last-Event-ID"):
         execution_id, _, after = last.partition(":")
         flow = await find_callable_flow(chatflow_id, caller)
-        return await follow(flow, _uuid(execution_id), after, is_brief=wants_brief(request))
+        return await follow(flow, _uuid(execution_id), after, caller, is_brief=wants_brief(request))
     process = web_process()
     try:
         flow = await admit(process.redis, chatflow_id, caller, has_body=bool(request.body))
-    except (RateLimited, OriginForbidden) as exc:
+        return await _run(request, flow, caller)
+    except (TooManyRequests, OriginForbidden) as exc:
         # A widget that asked for a stream shows the body of this refusal as it is.
         if (isinstance(exc, RateLimited) and is_of_author(exc)) or asks_for_stream(request):
             return _plain_refusal(exc)
         raise
-    return await _run(request, flow, caller)
 
 
 async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpResponseBase:
     asked = read_request(request)
     preference = read_preference(request)
     once = read_once(request, flow.workspace_id, flow.id, caller.access.id if caller.access else "")
-    process = web_process()
-    is_streaming = asked.wants_stream and flow.is_streamable
-    begun = await begin(
-        process,
-        flow=flow,
-        asked=asked,
-        is_streaming=is_streaming,
-        once=once,
-        has_caller=preference.wait_s != 0,
-        timeout_s=time_of(flow, preference),
-        key_id=own_key_id(caller.access, flow),
-    )
-    if is_streaming and preference.wait_s is None:
-        return streamed_answer(begun, asked, preference)
+    is_streaming, key_id = asked.wants_stream and flow.is_streamable, own_key_id(caller.access, flow)
+    with contextlib.ExitStack() as leaving:
+        seat = take_seat(caller.address, key_id) if is_streaming and preference.wait_s is None else None
+        if seat is not None:
+            leaving.callback(seat.close)
+        begun = await begin(
+            web_process(),
+            flow=flow,
+            asked=asked,
+            is_streaming=is_streaming,
+            once=once,
+            has_caller=preference.wait_s != 0,
+            timeout_s=time_of(flow, preference),
+            key_id=key_id,
+        )
+        leaving.pop_all()  # from here on the stream leaves
+    if seat is not None:
+        return streamed_answer(begun, asked, preference, seat)
     if preference.wait_s is None:
         return await whole_answer(begun, asked, preference)
     with contextlib.closing(begun.watcher):
@@ -91,12 +97,14 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
     return _marked(_answer(settled, begun.execution_id, asked, preference), begun)
 
 
-def streamed_answer(begun: Begun, asked: PredictionRequest, preference: Preference = NONE) -> HttpResponseBase:
+def streamed_answer(
+    begun: Begun, asked: PredictionRequest, preference: Preference = NONE, seat: Seat | None = None
+) -> HttpResponseBase:
     """The run's frames as they come."""
     renderer = FrameRenderer(
         question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id, is_brief=preference.is_brief
     )
-    frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=web_process().closing)
+    frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=web_process().closing, seat=seat)
     return _marked(stream_response(frames, execution_id=str(begun.execution_id)), begun)
 
 
@@ -152,7 +160,9 @@ def _answer(
     return response
 
 
-async def follow(flow: FlowRecord, execution_id: UUID, after: str, *, is_brief: bool) -> HttpResponseBase:
+async def follow(
+    flow: FlowRecord, execution_id: UUID, after: str, caller: Caller, *, is_brief: bool
+) -> HttpResponseBase:
     """The stream of a run of this flow, after the given frame."""
     try:
         position = EntryId.parse(after) if after else EntryId(0, 0)
@@ -170,8 +180,9 @@ async def follow(flow: FlowRecord, execution_id: UUID, after: str, *, is_brief: 
     # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
     is_earlier = after and position.attempt <= run.attempts_before
     before = 0 if is_earlier else run.attempts_before
+    seat = take_seat(caller.address, own_key_id(caller.access, flow))
     watcher = process.hub.watch(execution_id, is_live=False, after=before, is_new=not after)
-    frames = Frames(watcher, renderer, after=position, closing=process.closing)
+    frames = Frames(watcher, renderer, after=position, closing=process.closing, seat=seat)
     return stream_response(frames, execution_id=str(execution_id))
 
 
@@ -181,9 +192,10 @@ async def execution_stream(request: HttpRequest, execution_id: str) -> HttpRespo
     """The stream of a run from its beginning, or after `Last-Event-ID`; whoever may ask the flow may follow it."""
     with system_scope():  # whose it is decides who may follow it
         run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
-    flow = await find_callable_flow(str(run.chatflow_id), await read_caller(request))
+    caller = await read_caller(request)
+    flow = await find_callable_flow(str(run.chatflow_id), caller)
     last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
-    return await follow(flow, run.id, last.rpartition(":")[2], is_brief=wants_brief(request))
+    return await follow(flow, run.id, last.rpartition(":")[2], caller, is_brief=wants_brief(request))
 
 
 @documented(get=openapi.IS_STREAMING)

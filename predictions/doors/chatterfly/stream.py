@@ -19,6 +19,7 @@ from predictions.doors.chatterfly.frames import Frame, FrameRenderer
 from predictions.doors.chatterfly.requests import answer_of
 from predictions.pool import DatabaseAway
 from predictions.reading import RunReading, read_run
+from predictions.seats import take_seat
 from predictions.watch import Entry
 from predictions.web import WebProcess, web_process
 
@@ -34,12 +35,18 @@ async def follow(socket: Socket, run_id: str) -> None:
         caller = await read_caller(socket.headers, socket.query)
         run = await find_own_run(run_id, caller)
         after = _place(socket.query.get("last_event_id"))
+        seat = take_seat(socket.address, caller.key_id)
     except AppError as exc:
         await socket.refuse(exc)
         return
     except DatabaseAway:
         await socket.refuse(Unavailable("Unavailable for the moment: the database cannot be reached"))
         return
+    with contextlib.closing(seat):
+        await _followed(socket, run, caller, after)
+
+
+async def _followed(socket: Socket, run: RunReading, caller: Caller, after: Place) -> None:
     await socket.accept()
     viewer = Viewer(socket, web_process(), run, caller, after=after)
     telling = asyncio.create_task(viewer.tell())

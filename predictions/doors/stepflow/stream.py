@@ -16,6 +16,7 @@ from predictions.doors.stepflow.steps import STOPPED, Steps, turns
 from predictions.flowise import HEARTBEAT
 from predictions.pool import DatabaseAway
 from predictions.requests import RequestInvalid
+from predictions.seats import Seat
 from predictions.sse import HEADERS, HEARTBEAT_S, RETRY
 from predictions.stream import CONTINUED, RESUMED
 from predictions.watch import END, Entry
@@ -128,9 +129,10 @@ class Teller:
 class Frames:
     """The body of the response: what the viewer of a run lacks, to its end, however long it waits meanwhile."""
 
-    def __init__(self, process: WebProcess, run: Run, place: Place) -> None:
+    def __init__(self, process: WebProcess, run: Run, place: Place, seat: Seat) -> None:
         self._process = process
         self._run = run
+        self._seat = seat
         self._teller = Teller(place)
         # What came before the last answer that the run waited for is in its journal.
         self._watcher = process.hub.watch(run.id, is_live=False, after=run.attempts_before)
@@ -138,6 +140,7 @@ class Frames:
     def close(self) -> None:
         """Called by Django when the response ends, read or not."""
         self._watcher.close()
+        self._seat.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         run, closing = self._run, self._process.closing
@@ -176,9 +179,10 @@ class Frames:
         return b"".join(self._teller.standing(run))
 
 
-def follow(process: WebProcess, run: Run, place: Place) -> StreamingHttpResponse:
+def follow(process: WebProcess, run: Run, place: Place, seat: Seat) -> StreamingHttpResponse:
     """The response that tells a run from this place on."""
-    response = StreamingHttpResponse(Frames(process, run, place), content_type="text/event-stream", headers=HEADERS)
+    frames = Frames(process, run, place, seat)
+    response = StreamingHttpResponse(frames, content_type="text/event-stream", headers=HEADERS)
     response["X-Execution-Id"] = str(run.id)
     return response
 

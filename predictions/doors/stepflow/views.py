@@ -33,6 +33,7 @@ from predictions.preferences import NONE, time_of
 from predictions.reading import read_run_name, run_name
 from predictions.requests import RequestInvalid, check_json
 from predictions.resumes import report_event
+from predictions.seats import take_seat
 from predictions.views.api import json_response
 from predictions.web import WebProcess, web_process
 from workspaces.access import Access, access_of
@@ -79,7 +80,9 @@ async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
     place = last or in_query or Place()
     if place.is_over and found.has_ended:
         return HttpResponse(status=204)  # tells browsers not to come back
-    return follow(web_process(), found, place)
+    access = await reading_access(request, found.id)
+    seat = take_seat(request.META.get("REMOTE_ADDR", ""), access.id if access else None)
+    return follow(web_process(), found, place, seat)
 
 
 @documented(post=openapi.NOTIFY)
