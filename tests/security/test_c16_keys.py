@@ -13,12 +13,13 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from apikeys.models import hash_key
 from forjinn import asgi, rotation
 from forjinn.core.crypto import SealBroken, seal, unseal
 from predictions.hooks.models import HookDelivery, HookSubscription
 from predictions.models import Execution
 from predictions.triggers.models import Trigger
-from tests.factories import make_chatflow
+from tests.factories import make_api_key, make_chatflow, make_user
 from tests.platform import ROOT
 from workspaces.audit.models import AuditEntry
 from workspaces.models import Credential, KeyCheck, Workspace
@@ -219,3 +220,19 @@ def test_a_web_process_with_other_keys_does_not_start(settings: Settings) -> Non
 
     assert [message["type"] for message in said] == ["lifespan.startup.failed"]
     assert said[0]["message"].startswith("ENCRYPTION_KEYS lacks the key")
+
+
+def test_passwords_are_kept_as_argon2_hashes(workspace: Workspace) -> None:
+    person = make_user(password=SECRET)
+
+    assert person.password.startswith("argon2$argon2id$")
+
+
+def test_api_keys_are_random_and_kept_as_keyed_hashes(workspace: Workspace, settings: Settings) -> None:
+    (first, raw), (_, other) = make_api_key(workspace), make_api_key(workspace)
+
+    assert raw != other
+    assert len(raw) == len("fj-") + 40  # 240 bits
+    assert raw not in str(vars(first))
+    settings.API_KEY_PEPPER = "another pepper"
+    assert hash_key(raw) != first.digest

@@ -9,6 +9,7 @@ import pytest
 from django.db import DatabaseError, transaction
 from pytest_django import Settings
 
+from forjinn.celery import app
 from forjinn.core.scopes import tenant
 from tests.factories import make_chatflow
 from workspaces.audit.models import AuditEntry
@@ -63,3 +64,10 @@ def test_what_was_done_stays_told_when_the_workspace_is_gone(workspace: Workspac
 
     told = AuditEntry.objects.of(workspace_id).values_list("resource", "action")
     assert {("chatflows", "created"), ("workspace", "deleted")} <= set(told)
+
+
+def test_whoever_minds_the_clock_asks_for_it() -> None:
+    tasks = {entry["task"] for entry in app.conf.beat_schedule.values()}
+
+    assert forget_audit.name in tasks
+    assert forget_audit.name in app.tasks
