@@ -9,10 +9,33 @@ from rest_framework.request import Request
 
 from apikeys.records import KeyRecord, find_key
 from forjinn.core.errors import AUTH_CHALLENGE
-from workspaces.access import admit_access
+from workspaces.access import Access, admit_access
+from workspaces.models import User
+from workspaces.sessions import check_same_site, find_member, has_session
 
 KEY_MISSING = "API key missing: send Authorization: Bearer <key>"
 KEY_INVALID = "Invalid API key"
+
+
+class MemberAuthentication(BaseAuthentication):
+    """Sets `request.user` to the person whose session's cookie came, where no key did; `request.auth` is their access.
+
+    Who is in no workspace has none: they reach what needs a person alone.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, Access | None] | None:
+        if sent_key(request) is not None or not has_session(request):
+            return None
+        member = find_member(request._request)
+        if member is None:
+            raise AuthenticationFailed("Your session has ended: sign in again")
+        check_same_site(request._request)
+        if member.access:
+            admit_access(request, member.access)
+        return member.user, member.access
+
+    def authenticate_header(self, request: Request) -> str:
+        return AUTH_CHALLENGE
 
 
 class ApiKeyAuthentication(BaseAuthentication):

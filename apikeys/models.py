@@ -32,7 +32,7 @@ class ApiKeyQuerySet(ScopedQuerySet["ApiKey"]):
 
     def with_digest(self, digest: str) -> Self:
         was = models.Q(previous_digest=digest, previous_until__gt=timezone.now())
-        return self.filter(models.Q(digest=digest) | was, revoked_at=None)
+        return self.filter(models.Q(digest=digest) | was, revoked_at=None, workspace__archived_at=None)
 
 
 class ApiKey(WorkspaceScoped):

@@ -19,7 +19,7 @@ from forjinn.core.records import RecordCache, announce_stale
 from forjinn.core.scopes import current, system_scope
 from workspaces.access import Access, Grant
 from workspaces.grants import grants_of
-from workspaces.models import Membership, User
+from workspaces.models import CustomRole, Membership, User, Workspace
 from workspaces.permissions import PERMISSIONS
 
 KEY_SHAPE = re.compile(r"(?:fj|pk)-[A-Za-z0-9_-]{40}")
@@ -114,6 +114,21 @@ def forget_keys_of(user_id: UUID) -> None:
     with system_scope(current().actor):
         keys = list(ApiKey.objects.filter(owner_id=user_id))
     for key in keys:
+        _announce(key)
+
+
+@receiver(post_save, sender=Workspace)
+def _announce_all(instance: Workspace, update_fields: frozenset[str] | None = None, **_: object) -> None:
+    """Archived or brought back."""
+    if update_fields and "archived_at" in update_fields:
+        for key in ApiKey.objects.of(instance.pk):
+            _announce(key)
+
+
+@receiver([post_save, post_delete], sender=CustomRole)
+def _announce_held(instance: CustomRole, **_: object) -> None:
+    """What keys may depends on the roles of those whom they act for."""
+    for key in ApiKey.objects.of(instance.workspace_id).exclude(owner=None):
         _announce(key)
 
 

@@ -19,6 +19,7 @@ from chatflows.models import SLUG_LENGTH, Chatflow, ChatflowVersion
 from forjinn.core.errors import DATABASE_AWAY, Unavailable
 from forjinn.core.records import RecordCache, announce_stale
 from forjinn.core.scopes import SYSTEM, in_scope
+from workspaces.models import Workspace
 
 LONGEST_NAME = SLUG_LENGTH
 ALWAYS_STREAMABLE = frozenset({"MULTIAGENT", "AGENTFLOW", "AUTOADK", "AUTOGEN", "CREWAI"})
@@ -85,7 +86,12 @@ async def aflow_at(flow: FlowRecord, version_id: UUID) -> FlowRecord:
 
 
 def _load(flow_id: UUID) -> FlowRecord | None:
-    flow = Chatflow.objects.select_related("version").defer("version__flow_data").filter(pk=flow_id).first()
+    flow = (
+        Chatflow.objects.select_related("version")
+        .defer("version__flow_data")
+        .filter(pk=flow_id, workspace__archived_at=None)
+        .first()
+    )
     if flow is None or flow.version is None:
         return None
     facts = _facts(flow.version.pk)
@@ -151,6 +157,14 @@ def is_post_processed(chatbot_config: Mapping[str, Any]) -> bool:
 
 _flows = RecordCache[UUID, FlowRecord]("chatflows", _load, read_key=UUID)
 _names = RecordCache[str, UUID]("chatflow names", _load_name, read_key=str)
+
+
+@receiver(post_save, sender=Workspace)
+def _announce_all(instance: Workspace, update_fields: frozenset[str] | None = None, **_: object) -> None:
+    """Archived or brought back."""
+    if update_fields and "archived_at" in update_fields:
+        for flow_id in Chatflow.objects.of(instance.pk).values_list("pk", flat=True):
+            announce_stale("chatflows", flow_id)
 
 
 @receiver([post_save, post_delete], sender=Chatflow)

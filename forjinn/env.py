@@ -5,6 +5,7 @@ Every reader honours `NAME_FILE`: the value is then the text of that file, as co
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,18 @@ def database_from_url(url: str) -> dict[str, Any]:
         "PORT": str(port or ""),
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def oidc_apps(*, issuer: str, client_id: str, secret: str, name: str) -> list[dict[str, Any]]:
+    """What django-allauth is told of the operator's sign-in provider; nothing without one.
+
+    Accounts are bound to the provider's id here and the subject there, so the id is made of the issuer: another
+    issuer's subjects are other people. Raises EnvError for half a provider.
+    """
+    if not issuer and not client_id:
+        return []
+    if not issuer or not client_id or urlsplit(issuer).scheme not in ("https", "http"):
+        raise EnvError("OIDC_ISSUER and OIDC_CLIENT_ID go together; the issuer is a URL like https://id.example.com")
+    provider_id = f"oidc-{hashlib.sha256(issuer.rstrip('/').encode()).hexdigest()[:8]}"
+    settings = {"server_url": issuer, "fetch_userinfo": True}
+    return [{"provider_id": provider_id, "name": name, "client_id": client_id, "secret": secret, "settings": settings}]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forjinn.embedded.state import load_secrets, service_urls
-from forjinn.env import database_from_url, env_bool, env_int, env_list, env_text
+from forjinn.env import database_from_url, env_bool, env_int, env_list, env_text, oidc_apps
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env_text("FORJINN_VAR") or BASE_DIR / "var")
@@ -45,6 +45,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "corsheaders",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
+    "allauth.headless",
     "django_filters",
     "rest_framework",
     "drf_spectacular",
@@ -61,13 +67,14 @@ INSTALLED_APPS = [
     "predictions.hooks",
 ]
 
-# API calls pass only the first five. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
+# API calls pass only these. Sessions, CSRF and messages serve pages; under ASGI each of those would cost
 # every API call up to two hops to a thread.
 MIDDLEWARE = [
     "forjinn.core.middleware.request_ids",
     "forjinn.core.middleware.tallied",
     "forjinn.core.middleware.confined",
     "corsheaders.middleware.CorsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",  # catches what its views raise, which the chain of pages could not
     "forjinn.core.middleware.pages_only",
 ]
 PAGES_MIDDLEWARE = [
@@ -88,10 +95,68 @@ ROOT_URLCONF = "forjinn.urls"
 ASGI_APPLICATION = "forjinn.asgi.application"
 AUTH_USER_MODEL = "workspaces.User"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# People sign in below /_allauth/ (django-allauth, headless: JSON and the session's cookie). See workspaces/accounts.py.
+PUBLIC_URL = (env_text("PUBLIC_URL") or f"http://127.0.0.1:{env_int('PORT', 3000)}").rstrip("/")  # links in mails
+SETUP_SECRET = env_text("SETUP_SECRET")
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("browser",)
+HEADLESS_FRONTEND_URLS = {
+    "account_confirm_email": f"{PUBLIC_URL}/account/verify-email/{{key}}",
+    "account_reset_password": f"{PUBLIC_URL}/account/password/reset",
+    "account_reset_password_from_key": f"{PUBLIC_URL}/account/password/reset/{{key}}",
+    "account_signup": f"{PUBLIC_URL}/account/signup",
+    "socialaccount_login_error": f"{PUBLIC_URL}/account/provider/callback",
+}
+ACCOUNT_ADAPTER = "workspaces.accounts.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # other sessions end with the hash that they carry; this one goes on
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = False
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env_bool("TRUST_PROXY", default=False) else 0
+SOCIALACCOUNT_ADAPTER = "workspaces.accounts.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address at a provider never opens an account that was made elsewhere
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": oidc_apps(
+            issuer=env_text("OIDC_ISSUER"),
+            client_id=env_text("OIDC_CLIENT_ID"),
+            secret=env_text("OIDC_CLIENT_SECRET"),
+            name=env_text("OIDC_NAME", "Single sign-on"),
+        ),
+    }
+}
+EMAIL_HOST = env_text("EMAIL_HOST")
+EMAIL_PORT = env_int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env_text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env_text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env_text("EMAIL_FROM", "forjinn@localhost")
+# Without a server for mail, what would have been sent stands in the log of the web process.
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+# Counts tries to sign in; every web process has to see the same count.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL or "redis://127.0.0.1:6379/0",
+        "KEY_PREFIX": "forjinn:cache",
+    }
+}
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -172,7 +237,10 @@ CORS_ALLOW_HEADERS = [
 DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("MAX_BODY_MB", 50) * 1024 * 1024
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apikeys.authentication.MemberAuthentication",
+        "apikeys.authentication.ApiKeyAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["forjinn.core.permissions.AsNeeded"],
     "DEFAULT_THROTTLE_CLASSES": ["workspaces.limits.throttling.CallsAMinute"],
     "DEFAULT_RENDERER_CLASSES": ["forjinn.core.renderers.OrjsonRenderer"],
@@ -194,6 +262,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "FlowType": "chatflows.access.KINDS",
+        "StatusEnum": "chatflows.documents.models.Status",
+        "RoleName": "workspaces.people.serializers.ROLES",
+        "MemberState": "workspaces.people.serializers.MEMBER_STATES",
+        "InvitationState": "workspaces.people.serializers.INVITATION_STATES",
         "AgentFlowType": "chatflows.access.AGENT_KINDS",
         "TriggerType": "predictions.triggers.serializers.TYPES",
         "HookDeliveryState": "predictions.hooks.serializers.STATES",

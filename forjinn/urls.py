@@ -15,6 +15,7 @@ OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 public = needing(GET=PUBLIC)
 
 urlpatterns = [
+    path("api/v1/", include("workspaces.people.urls")),
     path("api/v1/", include("workspaces.audit.urls")),
     path("api/v1/", include("chatflows.urls")),
     path("api/v1/", include("predictions.urls")),
@@ -28,6 +29,8 @@ urlpatterns = [
     path("api/docs", public(SpectacularSwaggerView.as_view(url_name="schema", **OPEN))),
     path("api/docs/redoc", public(SpectacularRedocView.as_view(url_name="schema", **OPEN))),
     path("admin/", admin.site.urls),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("accounts/", include("allauth.urls")),  # where sign-in providers send people back to
     path("", include("predictions.pages")),
 ]
 

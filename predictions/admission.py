@@ -42,7 +42,7 @@ class NotRunnable(AppError):
 class Caller:
     """Who asks: whoever they have shown to be, if they have, and what the connection and the browser say.
 
-    `refusal`: why the good key that they have sent must not be used for this call.
+    `refusal`: why what they have shown does not do for this call.
     """
 
     access: Access | None
@@ -83,7 +83,7 @@ async def find_own_flow(chatflow_id: str, access: Access, action: str) -> FlowRe
 
 
 def needed_access(caller: Caller) -> Access:
-    """Who calls. Raises Unauthenticated if they have not shown it, Forbidden for a key that is not for this call."""
+    """Who calls. Raises Unauthenticated if they have not shown it, Forbidden if that does not do for this call."""
     if caller.access is None:
         raise caller.refusal or Unauthenticated(KEY_INVALID if caller.sent_key else KEY_MISSING)
     return caller.access

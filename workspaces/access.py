@@ -48,6 +48,11 @@ class Access:
     grants: tuple[Grant, ...]
     flows: frozenset[UUID] | None = None
 
+    @property
+    def permissions(self) -> frozenset[str]:
+        """All that they may do."""
+        return frozenset().union(*(grant.permissions for grant in self.grants))
+
     def may(self, permission: str, flow_id: UUID | None = None) -> bool:
         """As `decide`, without the reason."""
         return decide(self, permission, flow_id).is_allowed

@@ -12,6 +12,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from engine.egress import read_allowance
 from forjinn.core.crypto import SealedTextField, seal, unseal
@@ -30,6 +31,7 @@ class UserManager(BaseUserManager["User"]):
         user.set_password(password)
         user.full_clean()
         user.save(using=self._db)
+        user.vouch()
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
@@ -47,6 +49,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=150, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # A service account: nobody signs in with it; keys act for it, and may do at most what it may.
+    is_service = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
@@ -61,6 +65,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    def vouch(self) -> None:
+        """Whoever makes an account by hand says whose the address is: no code has to prove it."""
+        rows: Any = self.emailaddress_set  # type: ignore[attr-defined]  # of django-allauth, which has no types
+        rows.update_or_create(email=self.email, defaults={"verified": True, "primary": True})
+
     def clean(self) -> None:
         super().clean()
         self.email = self.email.lower()
@@ -72,14 +81,32 @@ class Workspace(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=LONGEST_NAME)
     created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, editable=False)  # nothing in it is reached any more; all of it stays
     members = models.ManyToManyField(User, through="Membership", related_name="workspaces")
 
     def __str__(self) -> str:
         return self.name
 
 
+class CustomRole(WorkspaceScoped):
+    """A set of permissions with a name, beside the roles that every workspace comes with."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=LONGEST_NAME)
+    description = models.CharField(max_length=500, blank=True)
+    permissions = ArrayField(models.CharField(max_length=60), default=list)
+
+    objects: ClassVar[ScopedQuerySet[Self]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="role_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Membership(models.Model):
-    """A person in a workspace. The role counts in this workspace only."""
+    """A person in a workspace. What they may do there is the union of what their roles allow."""
 
     class Role(models.TextChoices):
         OWNER = "owner"
@@ -89,13 +116,46 @@ class Membership(models.Model):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE)
     user = models.ForeignKey(User, on_delete=models.CASCADE)
-    role = models.CharField(max_length=10, choices=Role, default=Role.VIEWER)
+    role = models.CharField(max_length=10, choices=Role, default=Role.VIEWER, blank=True)
+    suspended_at = models.DateTimeField(null=True, editable=False)  # they stay a member, and may do nothing
+    # Ids of custom roles; those of roles that were deleted mean nothing.
+    role_ids = ArrayField(models.UUIDField(), default=list, blank=True)
+
+    objects: ClassVar[ScopedQuerySet[Self]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "user"], name="membership_once")]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.workspace}: {self.role}"
+
+
+class Invitation(WorkspaceScoped):
+    """An address that may join the workspace. Only a hash of the token that was sent there is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.VIEWER)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.CharField(max_length=254, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[ScopedQuerySet[Self]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "email"], name="invitation_once")]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.workspace}"
+
+    @property
+    def status(self) -> str:
+        """pending, accepted or expired."""
+        if self.accepted_at:
+            return "accepted"
+        return "pending" if self.expires_at > timezone.now() else "expired"
 
 
 class Credential(WorkspaceScoped):

@@ -16,7 +16,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.module_loading import import_string
 
 from forjinn.core.ids import uuid7
-from forjinn.core.paths import ADMINISTRATION, is_page
+from forjinn.core.paths import ACCOUNTS, ADMINISTRATION, is_page
 from forjinn.core.rates import begin_tally, tally_of_call
 from forjinn.core.scopes import request_scope, system_scope
 
@@ -108,7 +108,7 @@ def confined(get_response: Handler) -> Handler:
 
 def _scope_of(request: HttpRequest) -> AbstractContextManager[None]:
     # Sessions and accounts belong to no workspace, and what opens the administration is being staff.
-    return system_scope() if request.path.startswith(ADMINISTRATION) else request_scope()
+    return system_scope() if request.path.startswith((ADMINISTRATION, *ACCOUNTS)) else request_scope()
 
 
 @sync_and_async_middleware

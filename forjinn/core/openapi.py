@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.schemas.generators import EndpointEnumerator
 
+from forjinn.core.permissions import SIGNED_IN, routes
+
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 Operations = Mapping[str, Mapping[str, Any]]
 
-KEYED: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"apiKeyQuery": []}]
+PERSONAL: list[dict[str, list[str]]] = [{"sessionCookie": []}]
+KEYED: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"apiKeyQuery": []}, *PERSONAL]
 METHODS = ("get", "put", "post", "delete", "patch")
 ERROR_SCHEMA = {
     "type": "object",
@@ -60,10 +63,18 @@ def merge_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 def complete_operations(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A drf-spectacular postprocessing hook: says what is true of every operation, and not of one alone."""
     result.setdefault("components", {}).setdefault("schemas", {})["Error"] = ERROR_SCHEMA
+    of_people = {
+        (get_path(route.path), method.lower())
+        for route in routes(get_resolver().url_patterns)
+        for method, rule in route.needs.items()
+        if rule == SIGNED_IN
+    }
     for path, operations in result["paths"].items():
         for method in METHODS:
             if operation := operations.get(method):
                 _complete(path, operation)
+                if (path, method) in of_people:
+                    operation["security"] = PERSONAL
     return result
 
 
@@ -86,7 +97,13 @@ def _plain_views(patterns: Sequence[URLPattern | URLResolver], prefix: str = "")
         if isinstance(pattern, URLResolver):
             yield from _plain_views(pattern.url_patterns, route)
         elif operations := getattr(pattern.callback, "openapi_operations", None):
-            yield EndpointEnumerator().get_path_from_regex(route), operations
+            yield get_path(route), operations
+
+
+def get_path(route: str) -> str:
+    """A pattern of the URL configuration as documents spell it: `/api/v1/chatflows/{chatflow_id}`."""
+    path: str = EndpointEnumerator().get_path_from_regex(route)
+    return path
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

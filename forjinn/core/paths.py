@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ADMINISTRATION = "/admin/"
+ACCOUNTS = ("/_allauth/", "/accounts/")
 PROBES = frozenset({"/health", "/ready"})
 
 

@@ -70,8 +70,10 @@ class AsNeeded(BasePermission):
             # A method that the view does not have is refused as such, next, to those who may know the view.
             is_known = access is not None or PUBLIC in needs.values()
             return is_known and (method == "OPTIONS" or not hasattr(view, method.lower()))
-        if rule == PUBLIC:
+        if rule == PUBLIC or (rule == SIGNED_IN and request.user is not None):
             return True
+        if access is None and request.user is not None:
+            raise Forbidden("You are in no workspace: make one, or accept an invitation")
         if access is not None:
             check_rule(access, rule)
         return access is not None

@@ -14,10 +14,12 @@ from apikeys.authentication import sent_key
 from apikeys.records import afind_key
 from forjinn.core.errors import DATABASE_AWAY, AppError, Forbidden, MethodNotAllowed, Unavailable, error_response
 from forjinn.core.permissions import DECIDED_BY_VIEWS, Rule, alternatives, check_rule, needing
+from forjinn.core.scopes import SYSTEM, in_scope
 from predictions.admission import Caller, needed_access
 from predictions.limits import check_caller
 from predictions.pool import DatabaseAway
 from workspaces.access import Access, actor_of, admit_access
+from workspaces.sessions import check_same_site, find_member, has_session
 
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -31,12 +33,16 @@ async def read_caller(request: HttpRequest, *, asks_flow: bool = True) -> Caller
     `asks_flow`: the call asks a flow, which is all that a publishable key is for.
     """
     raw, origin = sent_key(request), request.headers.get("Origin", "")
-    access, refusal = await afind_key(raw) if raw else None, None
-    try:
-        if access is not None:
-            access.check_use(origin, asks_flow=asks_flow)
-    except Forbidden as exc:
-        access, refusal = None, exc
+    access: Access | None = None
+    refusal: AppError | None = None
+    if raw is None and has_session(request):
+        access, refusal = await in_scope(SYSTEM, _member, request)
+    elif raw and (key := await afind_key(raw)):
+        try:
+            key.check_use(origin, asks_flow=asks_flow)
+            access = key
+        except Forbidden as exc:
+            refusal = exc
     return Caller(
         access=access,
         sent_key=bool(raw),
@@ -45,6 +51,18 @@ async def read_caller(request: HttpRequest, *, asks_flow: bool = True) -> Caller
         actor=actor_of(access, request),
         refusal=refusal,
     )
+
+
+def _member(request: HttpRequest) -> tuple[Access | None, AppError | None]:
+    """Whoever the session's cookie stands for, or why it does not do."""
+    member = find_member(request)
+    if member is None or member.access is None:
+        return None, None
+    try:
+        check_same_site(request)
+    except AppError as exc:
+        return None, exc
+    return member.access, None
 
 
 async def identify(request: HttpRequest) -> Access:

@@ -11,6 +11,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.validation import validate_schema
 from rest_framework.schemas.generators import EndpointEnumerator
 
+from forjinn.core.openapi import KEYED
+
 pytestmark = pytest.mark.django_db
 
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -97,8 +99,8 @@ def test_what_a_public_flow_offers_is_open_and_what_a_workspace_has_is_not(docum
     kept = ("/api/v1/chatflows", "/api/v1/agentflows", "/api/v1/chatmessage/{", "/api/v1/executions/{execution_id}")
     closed = {name for name in described if name.partition(" ")[2].startswith(kept)} - ASYNCHRONOUS
     assert len(closed) >= 14
-    assert all(described[name]["security"] == [{"bearerAuth": []}, {"apiKeyQuery": []}] for name in closed)
-    assert document["components"]["securitySchemes"].keys() >= {"bearerAuth", "apiKeyQuery"}
+    assert all(described[name]["security"] == KEYED for name in closed)
+    assert document["components"]["securitySchemes"].keys() >= {"bearerAuth", "apiKeyQuery", "sessionCookie"}
 
 
 def test_a_prediction_is_shown_by_example_in_both_its_forms(document: dict[str, Any]) -> None:

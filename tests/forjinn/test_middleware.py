@@ -8,7 +8,9 @@ import pytest
 from django.test import AsyncClient, Client
 
 from tests.cast import Api
-from tests.factories import make_user
+from tests.factories import make_user, make_workspace
+from workspaces.models import Membership
+from workspaces.services import add_member
 
 pytestmark = pytest.mark.django_db
 
@@ -73,11 +75,13 @@ def test_people_sign_in_with_their_address_in_any_case() -> None:
     assert not Client().login(username="ann@example.com", password="wrong horse")
 
 
-def test_a_session_opens_no_api_call() -> None:
-    client = Client()
-    client.force_login(make_user())
+def test_a_session_opens_api_calls_of_the_persons_workspaces_alone() -> None:
+    alone, member, user = Client(), Client(), make_user()
+    add_member(workspace=make_workspace(), user=user, role=Membership.Role.VIEWER)
+    alone.force_login(make_user())
+    member.force_login(user)
 
-    assert client.get(API_CALL, headers={"x-request-from": "internal"}).status_code == 401
+    assert [client.get(API_CALL).status_code for client in (Client(), alone, member)] == [401, 403, 200]
 
 
 def test_a_page_may_call_the_api_from_another_origin() -> None:

@@ -11,7 +11,7 @@ from django.urls import path
 from pytest_django import Settings
 
 from forjinn.checks import check_rules
-from forjinn.core.permissions import BY_FLOW, MEMBER, OWN, PUBLIC
+from forjinn.core.permissions import BY_FLOW, MEMBER, OWN, PUBLIC, SIGNED_IN
 from forjinn.route_table import DOCUMENT, put_into
 from tests.platform import Platform
 from tests.security.walk import Call, World, calls, secrets_in
@@ -93,6 +93,8 @@ def test_a_foreign_key_finds_nothing(world: World, call: Call) -> None:
 
     if call.rule == OWN:
         assert answer.status_code in (401, 404)
+    elif call.rule == SIGNED_IN:
+        assert answer.status_code == 403
     elif call.rule in (PUBLIC, MEMBER):
         assert answer.status_code not in REFUSED
     elif named or ("{" in call.path and "{event" not in call.path):
@@ -108,16 +110,18 @@ def test_nothing_has_changed_for_all_that_strangers_tried(world: World) -> None:
             assert answer.status_code in (200, 204), f"{call}: {answer.status_code}"
 
 
+@pytest.mark.parametrize("way", ["key", "session"])
 @pytest.mark.parametrize("role", BUILT_IN)
-def test_a_role_may_do_what_it_says(world: World, role: str) -> None:
+def test_a_role_may_do_what_it_says(world: World, role: str, way: str) -> None:
     wrong = {}
+    key, session = (world.keys[role], "") if way == "key" else (None, world.people[role])
     for call in CALLS:
         # Only the flow itself says who may call it; elsewhere what is not there will do, and is not lost.
         ids = world.ids_for(call) if call.rule == BY_FLOW else NO_IDS
-        answer = world.call(call, world.keys[role], ids=ids, body=BODIES.get(call.path))
+        answer = world.call(call, key, ids=ids, body=BODIES.get(call.path), session=session)
         if answer.status_code == 405:
             continue  # each webhook takes one method
-        if (answer.status_code in REFUSED) == may(role, call) and call.rule not in (PUBLIC, OWN):
+        if (answer.status_code in REFUSED) == may(role, way, call) and call.rule not in (PUBLIC, OWN):
             wrong[str(call)] = answer.status_code
 
     assert not wrong
@@ -170,7 +174,11 @@ def test_no_header_but_a_key_makes_anybody_known(headers: dict[str, str]) -> Non
     assert Client(raise_request_exception=False, headers=headers).get("/api/v1/chatflows").status_code == 401
 
 
-def may(role: str, call: Call) -> bool:
+def may(role: str, way: str, call: Call) -> bool:
+    if call.rule == SIGNED_IN:
+        return way == "session" and ("workspace:create" in BUILT_IN[role] or str(call) != "POST /api/v1/workspaces")
+    if way == "session" and call.path.startswith("/api/stepflow/"):
+        return call.rule == PUBLIC  # that API knows keys alone
     if call.rule in (MEMBER, PUBLIC):
         return True
     if call.rule == BY_FLOW:

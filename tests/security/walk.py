@@ -16,6 +16,7 @@ from forjinn.core.permissions import Rule, alternatives, routes
 from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.conftest import Inside
+from tests.sessions import headers_of
 from workspaces.permissions import PERMISSIONS
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -24,12 +25,14 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 
 MAKE = """
 from tests.factories import make_api_key, make_workspace
+from tests.sessions import session_of
 from workspaces.permissions import BUILT_IN, PERMISSIONS
 own, foreign = make_workspace(), make_workspace()
 sizes = {{"all": None, **BUILT_IN, **{{one: [one] for one in PERMISSIONS}}}}
 sizes.update({{"no " + " ".join(those): PERMISSIONS.difference(those) for those in {needed!r}}})
+people = {{role: session_of(own, role) for role in BUILT_IN}}
 keys = {{name: make_api_key(own, name, permissions=permissions)[1] for name, permissions in sizes.items()}}
-print(json.dumps({{"keys": keys, "foreign": make_api_key(foreign)[1], "workspace": str(own.pk)}}))
+print(json.dumps({{"keys": keys, "people": people, "foreign": make_api_key(foreign)[1], "workspace": str(own.pk)}}))
 """
 
 
@@ -78,11 +81,16 @@ class World:
         needed = sorted({call.permissions for call in calls() if call.permissions})
         made = Inside(platform)(MAKE.format(needed=needed))
         self.keys: dict[str, str] = made["keys"]
+        self.people: dict[str, str] = made["people"]
         self.foreign: str = made["foreign"]
+        self.workspace_id = str(made["workspace"])
         self.ids = self._made()
 
-    def call(self, call: Call, key: str | None, *, ids: Mapping[str, str], body: Any = None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+    def call(
+        self, call: Call, key: str | None, *, ids: Mapping[str, str], body: Any = None, session: str = ""
+    ) -> httpx.Response:
+        """As the holder of a key, or as the person of a session, or as nobody."""
+        headers = {"Authorization": f"Bearer {key}"} if key else headers_of(session) if session else {}
         with httpx.stream(
             call.method, f"{self.url}{addressed(call, ids)}", json=body, headers=headers, timeout=30
         ) as response:
@@ -93,7 +101,18 @@ class World:
     def _made(self) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self.keys['all']}"}
         with httpx.Client(base_url=self.url, headers=headers, timeout=30) as http:
-            return one_of_each(http, self.model_url, self.keys["all"])
+            return {**one_of_each(http, self.model_url, self.keys["all"]), **self.people_of(http)}
+
+    def people_of(self, http: httpx.Client) -> dict[str, str]:
+        """Those of the first workspace, by the names of parameters."""
+        workspace = self.workspace_id
+        people = f"/api/v1/workspaces/{workspace}"
+        member = http.post(f"{people}/service-accounts", json={"name": "Zyzzyva bot"}).json()
+        invited = http.post(f"{people}/invitations", json={"email": "zyzzyva@example.com"}).json()
+        role = http.post("/api/v1/roles", json={"name": "Zyzzyva role", "permissions": []}).json()
+        key = http.post("/api/v1/apikey", json={"keyName": "Zyzzyva key"}).json()
+        ids = {"user_id": member["id"], "invitation_id": invited["id"], "role_id": role["id"]}
+        return {"workspace_id": workspace, "key_id": key["id"], **ids}
 
     def ids_for(self, call: Call) -> dict[str, str]:
         """What stands in the addresses of this route."""

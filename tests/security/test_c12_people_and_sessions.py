@@ -1,0 +1,201 @@
+"""C12: sign-up, sign-in, sessions, reset of passwords: who somebody is, and for how long."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.sessions.models import Session
+from django.core import mail
+from django.core.cache import cache
+from pytest_django import Settings
+
+from tests.factories import make_user, make_workspace
+from tests.workspaces.browser import PASSWORD, Browser
+from workspaces.accounts import setup_secret
+from workspaces.models import Membership, User
+from workspaces.services import add_member
+
+pytestmark = pytest.mark.django_db
+
+NEW = "another horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _no_earlier_tries() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def ann() -> User:
+    user = make_user("ann@example.com", password=PASSWORD)
+    add_member(workspace=make_workspace(), user=user, role=Membership.Role.OWNER)
+    return user
+
+
+def is_in(browser: Browser) -> bool:
+    return bool(browser.get("/account").status_code == 200)
+
+
+def sign_up(email: str = "new@example.com", **headers: str) -> int:
+    return int(Browser().account("POST", "/auth/signup", {"email": email, "password": NEW}, **headers).status_code)
+
+
+def test_sign_up_is_closed(ann: User) -> None:
+    assert sign_up() == 403
+    assert sign_up(X_Setup_Secret=setup_secret()) == 403  # there is somebody already
+    assert sign_up(X_Invitation="guess") == 403
+    assert User.objects.filter(email="new@example.com").count() == 0
+
+
+def test_the_first_person_shows_the_secret_of_the_console() -> None:
+    assert sign_up(X_Setup_Secret="guess") == 403
+    browser = Browser()
+    made = browser.account(
+        "POST", "/auth/signup", {"email": "first@example.com", "password": NEW}, X_Setup_Secret=setup_secret()
+    )
+
+    assert made.status_code == 200
+    assert User.objects.get(email="first@example.com").is_superuser
+    assert is_in(browser)
+    assert sign_up("second@example.com", X_Setup_Secret=setup_secret()) == 403
+
+
+def test_an_address_that_is_not_proved_opens_nothing(ann: User) -> None:
+    EmailAddress.objects.filter(user=ann).update(verified=False)
+    browser = Browser()
+
+    assert browser.sign_in(ann).status_code == 401
+    assert not is_in(browser)
+
+
+def test_an_account_that_there_is_and_one_that_there_is_not_look_alike(ann: User) -> None:
+    browser = Browser()
+    wrong = browser.account("POST", "/auth/login", {"email": ann.email, "password": NEW})
+    unknown = browser.account("POST", "/auth/login", {"email": "nobody@example.com", "password": NEW})
+    reset = [
+        browser.account("POST", "/auth/password/request", {"email": email}).content
+        for email in (ann.email, "nobody@example.com")
+    ]
+
+    assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content)
+    assert reset[0] == reset[1]
+    assert [message.to for message in mail.outbox] == [[ann.email]]
+
+
+def test_signing_in_makes_a_new_session(ann: User) -> None:
+    browser = Browser()
+    browser.client.cookies["sessionid"] = "planted-by-somebody-else-0000000"
+
+    browser.sign_in(ann)
+
+    assert browser.client.cookies["sessionid"].value != "planted-by-somebody-else-0000000"
+    assert is_in(browser)
+
+
+def test_signing_out_ends_the_session_on_the_server(ann: User) -> None:
+    browser = Browser(ann)
+    stolen = browser.client.cookies["sessionid"].value
+
+    browser.account("DELETE", "/auth/session")
+    thief = Browser()
+    thief.client.cookies["sessionid"] = stolen
+
+    assert not is_in(thief)
+    assert not Session.objects.filter(session_key=stolen).exists()
+
+
+def test_another_password_ends_every_other_session(ann: User) -> None:
+    here, there = Browser(ann), Browser(ann)
+
+    wrong = here.account("POST", "/account/password/change", {"current_password": NEW, "new_password": NEW})
+    changed = here.account("POST", "/account/password/change", {"current_password": PASSWORD, "new_password": NEW})
+
+    assert (wrong.status_code, changed.status_code) == (400, 200)
+    assert is_in(here)
+    assert not is_in(there)
+
+
+def test_a_reset_link_is_good_once_and_ends_all_sessions(ann: User) -> None:
+    inside, outside = Browser(ann), Browser()
+    outside.account("POST", "/auth/password/request", {"email": ann.email}, Host="evil.example")
+    link = str(mail.outbox[-1].body)
+    found = re.search(r"/password/reset/(\S+)", link)
+    assert found
+
+    nothing = [
+        outside.account("POST", "/auth/password/reset", {"key": key, "password": NEW}).status_code
+        for key in ("", None, "null", "undefined", f"{found[1]}x")
+    ]
+    outside.account("POST", "/auth/password/reset", {"key": found[1], "password": NEW})
+    again = outside.account("POST", "/auth/password/reset", {"key": found[1], "password": PASSWORD}).status_code
+
+    assert nothing == [400] * 5
+    assert again == 400
+    assert "evil.example" not in link
+    assert not is_in(inside)
+    assert outside.sign_in(ann, NEW).status_code == 200
+
+
+def test_passwords_that_are_tried_again_and_again_are_not_looked_at_any_more(ann: User) -> None:
+    browser = Browser()
+
+    answers = [browser.sign_in(ann, NEW).status_code for _ in range(12)]
+
+    assert answers[-1] != 200
+    assert browser.sign_in(ann).status_code != 200  # not even the right one
+
+
+def test_weak_passwords_are_refused(ann: User) -> None:
+    browser = Browser(ann)
+
+    for weak in ("short", "password123", ""):
+        answer = browser.account(
+            "POST", "/account/password/change", {"current_password": PASSWORD, "new_password": weak}
+        )
+        assert answer.status_code == 400, weak
+
+
+def test_a_suspended_account_is_out_at_once_and_cannot_come_back(ann: User) -> None:
+    browser = Browser(ann)
+
+    ann.is_active = False
+    ann.save()
+
+    assert not is_in(browser)
+    assert Browser().sign_in(ann).status_code != 200
+
+
+def test_sessions_are_listed_and_revoked(ann: User) -> None:
+    here, there = Browser(ann), Browser(ann)
+    sessions = here.account("GET", "/auth/sessions").json()["data"]
+    other = next(one for one in sessions if not one["is_current"])
+
+    here.account("DELETE", "/auth/sessions", {"sessions": [other["id"]]})
+
+    assert len(sessions) == 2
+    assert (is_in(here), is_in(there)) == (True, False)
+
+
+def test_cookies_stay_with_the_site(ann: User, settings: Settings) -> None:
+    cookie = Browser(ann).client.cookies["sessionid"]
+
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    assert settings.SESSION_COOKIE_SECURE is settings.PRODUCTION
+
+
+def test_no_answer_holds_a_hash_or_a_token(ann: User) -> None:
+    browser = Browser(ann)
+    membership = Membership.objects.get(user=ann)
+
+    told = "".join(
+        browser.get(path).content.decode()
+        for path in ("/account", "/workspaces", f"/workspaces/{membership.workspace_id}/members", "/roles")
+    )
+    told += browser.account("GET", "/auth/session").content.decode()
+
+    assert ann.password not in told
+    assert "argon2" not in told
+    assert browser.client.cookies["sessionid"].value not in told

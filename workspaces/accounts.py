@@ -1,0 +1,94 @@
+"""How people come in: closed sign-up, and what differs from the account package's own ways.
+
+An account is made by somebody who shows the set-up secret while there is nobody yet, or an invitation that was sent to
+the address that they sign up with; or by a sign-in provider that the operator has configured. Nobody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as allauth_context
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from workspaces.invitations import find_invitation
+from workspaces.models import User
+
+SETUP_HEADER, INVITATION_HEADER = "X-Setup-Secret", "X-Invitation"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What mails are signed with: never the Host header of whoever asked for them."""
+
+    name: str
+    domain: str
+
+
+def setup_secret() -> str:
+    """Makes the first account, and opens nothing once there is one."""
+    return settings.SETUP_SECRET or salted_hmac("forjinn.setup", "first account", algorithm="sha256").hexdigest()[:40]
+
+
+def is_setup_due() -> bool:
+    return not User.objects.exists()
+
+
+def _shows_setup_secret(request: HttpRequest) -> bool:
+    sent = request.headers.get(SETUP_HEADER, "")
+    return bool(sent) and constant_time_compare(sent, setup_secret()) and is_setup_due()
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package has no types
+    """Named by ACCOUNT_ADAPTER."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return _shows_setup_secret(request) or _invited_address(request) is not None
+
+    def clean_email(self, email: str) -> str:
+        """An invitation is good for the address that it was sent to."""
+        email = email.strip().lower()
+        request = allauth_context.request
+        if request.path.endswith("/auth/signup") and not _shows_setup_secret(request):
+            invited = _invited_address(request)
+            if invited is not None and invited != email:
+                raise ValidationError("This invitation was sent to another address")
+        return email
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        """The secret of the console, and a token that came by mail to this address, prove as much as a code does."""
+        return _invited_address(request) == email.lower() or bool(request.headers.get(SETUP_HEADER))
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        if _shows_setup_secret(request):
+            user.is_staff = user.is_superuser = True
+        saved: User = super().save_user(request, user, form, commit)
+        return saved
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        site = Site("Forjinn", urlsplit(settings.PUBLIC_URL).netloc)
+        super().send_mail(template_prefix, email, {**context, "current_site": site})
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # the package has no types
+    """Named by SOCIALACCOUNT_ADAPTER. Who a provider vouches for has an account, and no workspace until invited."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        return True
+
+    def can_authenticate_by_email(self, login: Any, email: str) -> bool:
+        """Never: an address at one provider is not proof of an account that was made elsewhere."""
+        return False
+
+
+def _invited_address(request: HttpRequest) -> str | None:
+    token = request.headers.get(INVITATION_HEADER, "")
+    invitation = find_invitation(token) if token else None
+    return invitation.email if invitation else None

@@ -1,0 +1,97 @@
+"""Invitations: a token that is sent to one address, and lets whoever holds that address into one workspace."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from forjinn.core.errors import BadRequest, Conflict, NotFound
+from workspaces.models import Invitation, Membership, User, Workspace
+
+GOOD_FOR = timedelta(days=7)
+TEXT = """{inviter} invites you to the workspace {workspace}.
+
+Accept at {url} or, from a program, with this token:
+
+    {token}
+
+It is good until {until:%Y-%m-%d %H:%M} UTC, for this address only. If you expected no invitation, ignore it.
+"""
+
+
+def _digest(token: str) -> str:
+    # 240 random bits: a slow hash would protect nothing further.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def find_invitation(token: str) -> Invitation | None:
+    """The open invitation that this token belongs to, in whichever workspace."""
+    rows = Invitation.objects.select_related("workspace").filter(digest=_digest(token), accepted_at=None)
+    return rows.filter(expires_at__gt=timezone.now(), workspace__archived_at=None).first()
+
+
+@transaction.atomic
+def invite(*, workspace_id: UUID, email: str, role: str, inviter: str) -> Invitation:
+    """Send an invitation; one that is open for the same address gets a new token, and the former one ends.
+
+    Raises BadRequest for what is no address, Conflict for somebody who is a member.
+    """
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise BadRequest(f"email: '{email[:80]}' is no e-mail address") from None
+    if Membership.objects.filter(workspace_id=workspace_id, user__email=email).exists():
+        raise Conflict(f"{email} is a member already")
+    token = secrets.token_urlsafe(30)
+    invitation, _ = Invitation.objects.update_or_create(
+        workspace_id=workspace_id,
+        email=email,
+        defaults={
+            "role": role,
+            "digest": _digest(token),
+            "invited_by": inviter,
+            "expires_at": timezone.now() + GOOD_FOR,
+            "accepted_at": None,
+        },
+    )
+    transaction.on_commit(lambda: _send(invitation, token))
+    return invitation
+
+
+@transaction.atomic
+def accept(*, token: str, user: User) -> Membership:
+    """Make this person a member. Raises NotFound for a token that is not good, or was sent to another address."""
+    invitation = find_invitation(token)
+    addresses: Any = user.emailaddress_set  # type: ignore[attr-defined]  # of django-allauth, which has no types
+    if invitation is None or not addresses.filter(email=invitation.email, verified=True).exists():
+        # Alike: whether a token is good is nobody's business but the invited person's.
+        raise NotFound("No open invitation for your address has this token: ask for another one")
+    invitation.accepted_at = timezone.now()
+    invitation.save(update_fields=["accepted_at"])
+    membership, _ = Membership.objects.get_or_create(
+        workspace=invitation.workspace, user=user, defaults={"role": invitation.role}
+    )
+    return membership
+
+
+def _send(invitation: Invitation, token: str) -> None:
+    workspace = Workspace.objects.get(pk=invitation.workspace_id)
+    text = TEXT.format(
+        inviter=invitation.invited_by,
+        workspace=workspace.name,
+        url=f"{settings.PUBLIC_URL}/invitations/{token}",
+        token=token,
+        until=invitation.expires_at,
+    )
+    send_mail(f"Invitation to {workspace.name}", text, None, [invitation.email])
