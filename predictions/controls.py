@@ -11,6 +11,7 @@ from forjinn.core.scopes import system_scope
 from predictions.commands import pause_runs, stop_runs
 from predictions.dispatch import BrokerAway, dispatch
 from predictions.idempotency import Once, find_first
+from predictions.lanes import QueuedRun
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
 from predictions.services import new_execution_id
 from predictions.web import WebProcess
@@ -55,12 +56,12 @@ WITH noted AS (
         session_id, chat_type, question, request - 'humanInput', is_streaming, '',
         CASE WHEN EXISTS (SELECT FROM behind) THEN 1 ELSE 0 END, 1, false, '', '', 0, 0, id
     FROM predictions_execution WHERE id = %(source)s AND (%(key)s::text IS NULL OR EXISTS (SELECT FROM noted))
-    RETURNING id
+    RETURNING id, workspace_id
 ), ran AS (
     INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, changes, duration_ms)
     SELECT forked.id, 0, behind.seq, node_id, label, status, entry, changes, duration_ms FROM forked, behind
 )
-SELECT id FROM forked
+SELECT id, workspace_id FROM forked
 """
 
 
@@ -135,8 +136,9 @@ async def fork_run(
         raise Unavailable("Runs are not started for the moment: the database cannot be reached") from exc
     if is_new is None and once and (first := await find_first(process.pool, once)):
         return first.execution_id
-    with contextlib.suppress(BrokerAway):  # it is recorded: what nobody took is dispatched again
-        await dispatch(process.redis, [execution_id])
+    if is_new:
+        with contextlib.suppress(BrokerAway):  # it is recorded: what nobody took is dispatched again
+            await dispatch(process.redis, [QueuedRun(*is_new)])
     return execution_id
 
 

@@ -1,84 +1,120 @@
 """Taking predictions off a Redis broker on the worker's own loop, without Celery's consumer between.
 
-Messages are Celery's own (see `dispatch.py`); only their way is shorter: kombu spends over a millisecond of two threads
-on each, here many come with one command. As many are taken as there is room for, so the rest stays for other workers.
+As many are taken as there is room for, so the rest stays for other workers. No lane gets all of the room: who comes
+next need not wait for the end of somebody else's long runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from predictions.dispatch import QUEUE, TASK
+from predictions import lanes
+from predictions.dispatch import TASK
 from predictions.duties import forever
+from predictions.lanes import QUEUE, Left, Taken, Wish
 
 logger = logging.getLogger(__name__)
 
 BLOCK_S = 1.0  # one command waits this long for a message; the order to stop is seen in between
 MOST_AT_ONCE = 32
-FULL_PAUSE_S = 0.01
 AWAY_PAUSE_S = 0.25
+
+Begin = Callable[[UUID, Callable[[], object]], None]
 
 
 class Intake:
-    """Takes messages until it is closed, and calls `begin` with each run's id, a place in `room` taken for it."""
+    """Takes messages until it is closed, and calls `begin` with each run's id, and with what gives its place back.
 
-    def __init__(self, redis: Redis, *, room: threading.Semaphore, begin: Callable[[UUID], None]) -> None:
+    `waiting` is a connection of its own to wait on.
+    """
+
+    def __init__(self, redis: Redis, waiting: Redis, *, places: int, begin: Begin) -> None:
         self._redis = redis
-        self._room = room
+        self._waiting = waiting
+        self._places = places
         self._begin = begin
+        self._held: Counter[str] = Counter()
+        self._left = Left.MORE
+        self._has_changed = asyncio.Event()  # a place is free again, or no more is to be taken
+        self._entry: asyncio.Task[None] | None = None
         self._is_closing = False
         self._task = asyncio.create_task(forever(self._take_forever))
 
     async def close(self) -> None:
         """Take no more. A message that is on its way is still taken: nothing would bring it back soon."""
         self._is_closing = True
+        self._has_changed.set()
         await self._task
+        if self._entry is not None:
+            await asyncio.gather(self._entry, return_exceptions=True)
 
     async def _take_forever(self) -> None:
         is_warned = False
         while not self._is_closing:
-            if not (places := self._reserve()):
-                await asyncio.sleep(FULL_PAUSE_S)
+            if self._held.total() >= self._places:
+                self._has_changed.clear()
+                await self._has_changed.wait()
                 continue
-            messages: Sequence[bytes] = ()
             try:
-                messages = await self._pop(places)
+                taken = await self._take()
                 is_warned = False
             except (RedisError, OSError) as exc:
                 if not is_warned:
                     logger.warning("no messages: Redis is away", extra={"error": type(exc).__name__})
                 is_warned = True
+                self._left = Left.MORE  # for all that is known
                 await asyncio.sleep(AWAY_PAUSE_S)
-            finally:
-                self._start(messages, places)
+                continue
+            self._left = taken.left
+            self._start(taken)
 
-    def _reserve(self) -> int:
-        places = 0
-        while places < MOST_AT_ONCE and self._room.acquire(blocking=False):
-            places += 1
-        return places
+    async def _take(self) -> Taken:
+        if self._left is Left.NOTHING and self._entry is None:
+            return await lanes.wait_and_take(self._waiting, self._wish(), for_s=BLOCK_S)
+        if self._left is not Left.MORE:
+            await self._wait_for_change()
+            if self._is_closing:
+                return Taken()
+        self._has_changed.clear()
+        return await lanes.take(self._redis, self._wish())
 
-    async def _pop(self, most: int) -> Sequence[bytes]:
-        # From the end where kombu takes its messages, too: first in, first out.
-        found = await self._redis.execute_command("BLMPOP", BLOCK_S, 1, QUEUE, "RIGHT", "COUNT", most)
-        return found[1] if found else ()
+    def _wish(self) -> Wish:
+        free = self._places - self._held.total()
+        return Wish(most=min(free, MOST_AT_ONCE), free=free, held=self._held)
 
-    def _start(self, messages: Sequence[bytes], places: int) -> None:
-        for message in messages:
-            if (execution_id := read_message(message)) is not None:
-                places -= 1
-                self._begin(execution_id)
-        if places:
-            self._room.release(places)
+    async def _wait_for_change(self) -> None:
+        """Until a run of this worker ends or a lane begins to wait: what waits already may not be taken here."""
+        if self._entry is None:
+            self._entry = asyncio.create_task(lanes.wait_for_entry(self._waiting, for_s=BLOCK_S))
+        change = asyncio.create_task(self._has_changed.wait())
+        await asyncio.wait({self._entry, change}, return_when=asyncio.FIRST_COMPLETED)
+        change.cancel()
+        if self._entry.done():
+            entry, self._entry = self._entry, None
+            entry.result()
+
+    def _start(self, taken: Taken) -> None:
+        for lane, message in taken.messages:
+            execution_id = UUID(message.decode()) if lane else read_message(message)
+            if execution_id is not None:
+                self._held[lane] += 1
+                self._begin(execution_id, functools.partial(self._leave, lane))
+
+    def _leave(self, lane: str) -> None:
+        self._held[lane] -= 1
+        if not self._held[lane]:
+            del self._held[lane]
+        self._has_changed.set()
 
 
 def read_message(message: bytes) -> UUID | None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.conf import settings
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from predictions.dispatch import BrokerAway, dispatch, next_message
+from predictions import lanes
+from predictions.dispatch import BrokerAway, dispatch
 from predictions.duties import end, forever
 from predictions.endings import EndedRun, keep_questions, tell
 from predictions.intake import read_message
+from predictions.lanes import QueuedRun
 from predictions.leases import DEAD_AFTER_S, LOCK_SPACE
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
 
@@ -52,7 +54,7 @@ WHERE state = 'RUNNING' AND (worker = ANY(%b)
 """
 REQUEUE = """
 UPDATE predictions_execution SET state = 'QUEUED', worker = NULL, dispatches = 1, dispatched_at = now()
-WHERE id = ANY(%b) AND state = 'RUNNING' RETURNING id
+WHERE id = ANY(%b) AND state = 'RUNNING' RETURNING id, workspace_id
 """
 FAIL = """
 UPDATE predictions_execution
@@ -62,19 +64,26 @@ WHERE id = ANY(%b) AND state = 'RUNNING'
 RETURNING id, attempt, state, error, error_code, reply_to, question, request, attempts_before
 """
 # Lost by the broker, or taken by a worker that died before it claimed them. The pause doubles with each try, so a
-# backlog is not multiplied. While messages wait, first in, first out, most runs are not lost but early: lost are those
-# that were sent well before the one whose message is at the front, because theirs was there earlier and is gone. The
-# margin is for who writes a run down and is slow to send it. Of a front that was sent several times nobody knows when
-# this message was, so nothing is lost then: another one is at the front soon, or no worker takes any.
+# backlog is not multiplied. While others wait in its lane, first in, first out, a run is mostly not lost but early:
+# lost are those that were sent well before the one at the lane's front, because they were there earlier and are gone.
+# The margin is for who writes a run down and is slow to send it. Of a front that was sent several times nobody knows
+# when it came into the lane, so nothing is lost then: another one is at the front soon, or no worker takes any.
+# Celery's own queue, which any run may wait in, has a front as well.
 LOST = """
+WITH front AS MATERIALIZED (
+    SELECT lane, run.dispatched_at - interval '10 seconds' AS lost_before
+    FROM unnest(%b::uuid[], %b::uuid[]) AS fronts (lane, id)
+    LEFT JOIN predictions_execution run ON run.id = fronts.id AND run.dispatches = 1
+)
 UPDATE predictions_execution SET dispatched_at = now(), dispatches = dispatches + 1
 WHERE id IN (
-    SELECT id FROM predictions_execution
+    SELECT id FROM predictions_execution LEFT JOIN front ON lane = workspace_id
     WHERE state = 'QUEUED' AND dispatched_at < now() - interval '1 second' * least(300, 2 ^ least(dispatches, 9))
+      AND (lane IS NULL OR dispatched_at < lost_before)
       AND (%b::uuid IS NULL OR dispatched_at < (
         SELECT dispatched_at - interval '10 seconds' FROM predictions_execution WHERE id = %b AND dispatches = 1))
-    ORDER BY dispatched_at LIMIT 500 FOR UPDATE SKIP LOCKED
-) RETURNING id
+    ORDER BY dispatched_at LIMIT 500 FOR UPDATE OF predictions_execution SKIP LOCKED
+) RETURNING id, workspace_id
 """
 # What waited long enough goes on, if its flow says how: a timer always, the others by their way out for that.
 GO_ON = """
@@ -86,7 +95,7 @@ WHERE id IN (
     SELECT run.id FROM predictions_wait wait JOIN predictions_execution run ON run.id = wait.execution_id
     WHERE wait.due_at <= now() AND wait.goes_on AND run.state = 'WAITING'
     ORDER BY wait.due_at LIMIT 500 FOR UPDATE OF run SKIP LOCKED
-) RETURNING id
+) RETURNING id, workspace_id
 """
 # Nobody answered in time. What was asked is asked no longer.
 EXPIRE = """
@@ -152,15 +161,16 @@ class Reaper:
                 logger.warning("open runs not looked after", extra={"error": type(exc).__name__})
 
     async def _reap(self) -> None:
-        front = await self._front()  # before the transaction, which a Redis that is away must not undo
+        fronts, old_front = await self._fronts()  # before the transaction, which a Redis that is away must not undo
         async with borrowed(self._pool) as connection, connection.transaction():
             cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%b)", [REAPER_LOCK])
             row = await cursor.fetchone()
             if not (row and row[0]):
                 return
             requeued, ended = await self._take_back(connection)
-            lost = [row[0] for row in await (await connection.execute(LOST, [front, front])).fetchall()]
-            going_on = [row[0] for row in await (await connection.execute(GO_ON)).fetchall()]
+            values = [list(fronts), list(fronts.values()), old_front, old_front]
+            lost = [QueuedRun(*row) for row in await (await connection.execute(LOST, values)).fetchall()]
+            going_on = [QueuedRun(*row) for row in await (await connection.execute(GO_ON)).fetchall()]
             await self._expire(connection)
             late = await self._end_late(connection)
         for run in ended:
@@ -171,7 +181,7 @@ class Reaper:
         if due := [*again, *going_on]:
             await dispatch(self._redis, due)
 
-    async def _take_back(self, connection: Connection) -> tuple[Sequence[UUID], Sequence[EndedRun]]:
+    async def _take_back(self, connection: Connection) -> tuple[Sequence[QueuedRun], Sequence[EndedRun]]:
         """What starts again, and what ended with its worker."""
         cursor = await connection.execute(DEAD, [COME_BACK_S, DEAD_AFTER_S, LOCK_SPACE])
         dead = [row[0] for row in await cursor.fetchall()]
@@ -186,7 +196,7 @@ class Reaper:
         failed = await (await connection.execute(FAIL, [LOST_WORKER, fail])).fetchall() if fail else []
         ended = [EndedRun(*row) for row in failed]
         await keep_questions(connection, ended)
-        return [row[0] for row in requeued], ended
+        return [QueuedRun(*row) for row in requeued], ended
 
     async def _end_late(self, connection: Connection) -> Sequence[EndedRun]:
         late = [EndedRun(*row) for row in await (await connection.execute(LATE, [TOO_LATE])).fetchall()]
@@ -201,10 +211,12 @@ class Reaper:
         if row and row[0]:
             logger.info("runs ended: nobody answered", extra={"runs": row[0]})
 
-    async def _front(self) -> UUID | None:
-        """The run whose message is taken next; None if none waits, UNKNOWN if that cannot be said."""
+    async def _fronts(self) -> tuple[Mapping[UUID, UUID], UUID | None]:
+        """What is taken next of each lane, and of Celery's own queue: UNKNOWN if that cannot be said."""
+        if not settings.PREDICTIONS_ON_REDIS:
+            return {}, None
         try:
-            message = await next_message(self._redis)
+            message, fronts = await lanes.fronts(self._redis)
         except (RedisError, OSError):
-            return UNKNOWN
-        return None if message is None else read_message(message) or UNKNOWN
+            return {}, UNKNOWN
+        return fronts, None if message is None else read_message(message) or UNKNOWN

@@ -15,6 +15,7 @@ from forjinn.core.errors import Conflict, Unavailable
 from predictions.checkpoints import Checkpoint, read_checkpoint
 from predictions.dispatch import BrokerAway, dispatch
 from predictions.idempotency import Once, find_first
+from predictions.lanes import QueuedRun
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.requests import HumanAnswer, RequestInvalid
 from predictions.web import WebProcess
@@ -39,7 +40,7 @@ WITH resumed AS (
         worker = NULL, dispatches = 1, dispatched_at = now(), stop_requested = false, pause_requested = false,
         output = NULL, error = '', error_code = '', finished_at = NULL
     WHERE id = %b AND state = %b AND attempt = %b AND checkpoint IS NOT NULL
-    RETURNING id, attempts_before
+    RETURNING id, workspace_id, attempts_before
 ), noted AS (
     INSERT INTO predictions_idempotencykey (scope, key, fingerprint, execution_id, attempt)
     SELECT once->>'scope', once->>'key', once->>'fingerprint', id, attempts_before
@@ -47,7 +48,7 @@ WITH resumed AS (
     ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id = excluded.execution_id,
         attempt = excluded.attempt, created_at = now()
 )
-SELECT id FROM resumed
+SELECT id, workspace_id FROM resumed
 """
 FOR_WHAT = {
     "human": "a person's decision",
@@ -176,7 +177,7 @@ async def report_event(
         raise Unavailable("Events are not taken for the moment: the database cannot be reached") from exc
     if ids:
         with contextlib.suppress(BrokerAway):  # they go on, if later: what nobody took is dispatched again
-            await dispatch(process.redis, ids)
+            await dispatch(process.redis, [QueuedRun(one, workspace_id) for one in ids])
     return ids
 
 
@@ -204,7 +205,7 @@ async def resume_prediction(
             is_first = await (await connection.execute(RESUME, values)).fetchone()
         if is_first is None:
             raise Conflict(f"Run {run.id} was answered by another call at the same time; it goes on with that answer")
-        await dispatch(process.redis, [run.id])
+        await dispatch(process.redis, [QueuedRun(*is_first)])
     except BrokerAway as exc:
         async with borrowed(process.pool) as connection:
             await connection.execute(WAIT_ON, [run.id, run.attempt, settings.PREDICTION_WAIT_EXPIRY_H])

@@ -20,6 +20,7 @@ from forjinn.core.records import listen
 from predictions.batching import Batcher
 from predictions.dispatch import BrokerAway, dispatch
 from predictions.duties import forever
+from predictions.lanes import QueuedRun
 from predictions.pool import DatabaseAway, Pool, borrowed, open_pool
 from predictions.reaper import Reaper
 from predictions.redis import open_redis
@@ -65,7 +66,7 @@ class WebProcess:
         new = await self._store.record_many(runs)
         try:
             if new:
-                await dispatch(self.redis, [run.id for run in runs if run.id in new])
+                await dispatch(self.redis, [QueuedRun(run.id, run.workspace_id) for run in runs if run.id in new])
         except BrokerAway:
             await self._abandon(list(new))
             raise

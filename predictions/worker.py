@@ -14,7 +14,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
@@ -28,10 +28,10 @@ from engine.registry import load_registry
 from engine.sandbox.pool import JavaScriptSandbox
 from forjinn.core.records import listen
 from predictions.commands import orders_of, read_commands
-from predictions.dispatch import QUEUE
 from predictions.duties import forever
 from predictions.hooks.deliverer import Deliverer
 from predictions.intake import BLOCK_S, Intake
+from predictions.lanes import QUEUE
 from predictions.leases import BEAT_S, Lease
 from predictions.pool import DatabaseAway, open_pool
 from predictions.reaper import Reaper
@@ -69,7 +69,7 @@ class HostProcess:
         while not self._room.acquire(timeout=0.5):
             if celery_state.should_stop or celery_state.should_terminate:
                 return
-        self._loop.call_soon_threadsafe(self._begin, execution_id)
+        self._loop.call_soon_threadsafe(self._begin, execution_id, self._room.release)
 
     def drain(self) -> None:
         """Let runs finish for a bounded time, then let go of everything. Celery consumes no more by now."""
@@ -117,7 +117,7 @@ class HostProcess:
             if settings.PREDICTIONS_ON_REDIS:
                 queue = open_blocking(longest_s=BLOCK_S)
                 stack.push_async_callback(queue.aclose)
-                self._intake = Intake(queue, room=self._room, begin=self._begin)
+                self._intake = Intake(redis, queue, places=settings.PREDICTION_CONCURRENCY, begin=self._begin)
             self._services = stack.pop_all()
         # What is there now stays: to look through it at each collection made a node of a long run a third dearer.
         gc.collect()
@@ -131,16 +131,16 @@ class HostProcess:
         if self._services:
             await self._services.aclose()
 
-    def _begin(self, execution_id: UUID) -> None:
-        """Run it; a place in the room has been taken for it."""
+    def _begin(self, execution_id: UUID, leave: Callable[[], object]) -> None:
+        """Run it. A place has been taken for it, which `leave` gives back."""
         assert self._host is not None
         task = asyncio.create_task(self._host.execute(execution_id))
         self._tasks.add(task)
-        task.add_done_callback(self._end)
+        task.add_done_callback(functools.partial(self._end, leave))
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, leave: Callable[[], object], task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._room.release()
+        leave()
         if not task.cancelled() and (exc := task.exception()):
             logger.error("a run escaped its host", exc_info=exc)
 

@@ -129,7 +129,7 @@ def test_celery_runs_our_application(name: str) -> None:
 
 
 def test_the_worker_consumes_every_queue_that_is_written_to() -> None:
-    from predictions.dispatch import QUEUE
+    from predictions.lanes import QUEUE
 
     command = words("worker")
     queues = command[command.index("--queues") + 1].split(",")

@@ -9,7 +9,7 @@ import time
 import pytest
 from redis import Redis
 
-from predictions.dispatch import QUEUE
+from predictions.lanes import QUEUE
 from tests.journeys.stage import (
     WORDS,
     Stage,
@@ -78,15 +78,19 @@ def test_a_new_prediction_is_refused_soon_and_told_to_come_back(stage: Stage) ->
 
 def test_runs_that_the_broker_forgot_are_dispatched_again(stage: Stage) -> None:
     chat_id = new_chat()
+    redis = Redis.from_url(service_url(stage.platform, "valkey"))
     worker = stage.platform.kill("worker", signal.SIGSTOP)
     try:
+        # What it waits for would be in its socket before it is lost.
+        wait_for(lambda: redis.info("clients")["blocked_clients"] == 0, "the end of the worker's wait")
         with stage.platform.stream(stage.flow_id, "Remember me", chatId=chat_id) as stream:
-            with Redis.from_url(service_url(stage.platform, "valkey")) as redis:
-                redis.delete(QUEUE)
+            wait_for(lambda: redis.keys(f"{QUEUE}:lane:*"), "the run in its lane")
+            redis.delete(*redis.keys(f"{QUEUE}:*"))
             os.kill(worker, signal.SIGCONT)
             frames = rest_of(iter(stream))
     finally:
         os.kill(worker, signal.SIGCONT)
+        redis.close()
 
     assert text_of(frames) == "You said: Remember me"
     wait_for(lambda: len(stage.messages(chat_id)) == 2, "both messages")

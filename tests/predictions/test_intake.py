@@ -1,50 +1,65 @@
-"""Messages off the queue: Celery's own, whoever wrote them, and what is no prediction."""
+"""What a worker takes, and what it leaves to others: of lanes, and of the queue that Celery writes to."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
 from django.conf import settings
 from redis.asyncio import Redis
 
-from predictions.dispatch import celery_message
+from predictions import lanes
 from predictions.intake import Intake, read_message
-from predictions.tasks import execute
+from predictions.lanes import QueuedRun, Taken
+from tests.predictions.celery_queue import celery_message
 
 OWN_QUEUE = "queue of test_intake"
+NOISY, QUIET = uuid4(), uuid4()
 
 
 @pytest.fixture
 async def redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Redis]:
-    """With a queue of the test's own, as other tests use the real one."""
-    monkeypatch.setattr("predictions.intake.QUEUE", OWN_QUEUE)
+    """With lanes of the test's own, as other tests use the real ones."""
+    monkeypatch.setattr("predictions.lanes.QUEUE", OWN_QUEUE)
     async with Redis.from_url(settings.REDIS_URL) as client:
         yield client
-        await client.delete(OWN_QUEUE)
+        await client.delete(OWN_QUEUE, *await client.keys(f"{OWN_QUEUE}:*"))
 
 
-async def until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not claim():
-            await asyncio.sleep(0.005)
+class Worker:
+    """Takes on, and ends runs when it is told to."""
+
+    def __init__(self, redis: Redis, *, places: int) -> None:
+        self.begun: list[UUID] = []
+        self._leave: dict[UUID, Callable[[], object]] = {}
+        self.intake = Intake(redis, redis, places=places, begin=self._begin)
+
+    def _begin(self, execution_id: UUID, leave: Callable[[], object]) -> None:
+        self.begun.append(execution_id)
+        self._leave[execution_id] = leave
+
+    def end(self, execution_id: UUID) -> None:
+        self._leave.pop(execution_id)()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.begun) < count:
+                await asyncio.sleep(0.005)
 
 
-def test_the_lean_message_is_the_one_that_celery_writes() -> None:
+async def queue(redis: Redis, workspace_id: UUID, count: int = 1) -> list[UUID]:
+    ids = [uuid4() for _ in range(count)]
+    await lanes.put(redis, [QueuedRun(one, workspace_id) for one in ids])
+    return ids
+
+
+def test_the_message_that_celery_writes_is_read() -> None:
     execution_id = uuid4()
-    written: list[bytes] = []
-    producer = execute.app.amqp.Producer(execute.app.connection_for_write())
-    channel = producer.channel
-    channel._put = lambda queue, message, **_: written.append(orjson.dumps(message))
 
-    execute.apply_async([str(execution_id)], task_id=str(execution_id), queue="predictions", producer=producer)
-
-    assert read_message(written[0]) == read_message(celery_message(execution_id)) == execution_id
+    assert read_message(celery_message(execution_id)) == execution_id
 
 
 @pytest.mark.parametrize("message", [b"{", b"[]", b"{}", b'{"headers":{"task":"other"},"body":"","properties":{}}'])
@@ -54,50 +69,109 @@ def test_what_is_no_prediction_is_dropped_and_told(message: bytes, caplog: pytes
     assert "a message that is no prediction was dropped" in caplog.text
 
 
-async def test_messages_are_taken_in_order_and_a_bad_one_costs_no_place(redis: Redis) -> None:
-    room = threading.Semaphore(2)
-    begun: list[UUID] = []
-    ids = [uuid4() for _ in range(3)]
-    await redis.lpush(OWN_QUEUE, b"{", *map(celery_message, ids))
-    taking = Intake(redis, room=room, begin=begun.append)
+async def test_as_many_are_taken_as_there_are_places(redis: Redis) -> None:
+    ids = await queue(redis, QUIET, 3)
+    worker = Worker(redis, places=2)
 
-    await until(lambda: len(begun) == 2)
-    left = await redis.llen(OWN_QUEUE)
-    room.release()
-    await until(lambda: len(begun) == 3)
-    await taking.close()
+    await worker.until(2)
+    left = await redis.llen(f"{OWN_QUEUE}:lane:{QUIET}")
+    worker.end(ids[0])
+    await worker.until(3)
+    await worker.intake.close()
 
     assert left == 1
-    assert begun == ids
+    assert worker.begun == ids
+
+
+async def test_the_queue_of_an_older_release_is_drained_and_a_bad_message_costs_no_place(redis: Redis) -> None:
+    ids = [uuid4() for _ in range(3)]
+    await redis.lpush(OWN_QUEUE, b"{", *map(celery_message, ids))
+    worker = Worker(redis, places=3)
+
+    await worker.until(3)
+    await worker.intake.close()
+
+    assert worker.begun == ids
+    assert not await redis.exists(OWN_QUEUE)
+
+
+async def test_old_messages_and_lanes_do_not_keep_each_other_waiting(redis: Redis) -> None:
+    old = [uuid4() for _ in range(50)]
+    await redis.lpush(OWN_QUEUE, *map(celery_message, old))
+    (quiet,) = await queue(redis, QUIET)
+    worker = Worker(redis, places=4)
+
+    await worker.until(4)
+    await worker.intake.close()
+
+    assert worker.begun == [old[0], quiet, *old[1:3]]
+
+
+async def test_one_lane_leaves_places_to_who_comes_next_and_they_start_while_its_runs_go_on(redis: Redis) -> None:
+    await queue(redis, NOISY, 100)
+    worker = Worker(redis, places=32)
+    await worker.until(28)  # seven for each that is free
+
+    quiet = await queue(redis, QUIET, 2)
+    await worker.until(30)
+    await worker.intake.close()
+
+    assert worker.begun[28:] == quiet
+
+
+async def test_what_a_lane_gives_back_it_may_take_again(redis: Redis) -> None:
+    ids = await queue(redis, NOISY, 100)
+    worker = Worker(redis, places=32)
+    await worker.until(28)
+
+    for done in ids[:3]:
+        worker.end(done)
+    await worker.until(31)
+    await worker.intake.close()
+
+    assert worker.begun == ids[:31]
+
+
+async def test_what_one_worker_must_pass_over_another_takes(redis: Redis) -> None:
+    ids = await queue(redis, NOISY, 30)
+    full = Worker(redis, places=32)
+    await full.until(28)
+
+    other = Worker(redis, places=32)
+    await other.until(2)
+    (late,) = await queue(redis, NOISY)
+    await other.until(3)
+    await full.intake.close()
+    await other.intake.close()
+
+    assert full.begun == ids[:28]
+    assert other.begun == [*ids[28:], late]
 
 
 async def test_once_closed_it_takes_no_more(redis: Redis) -> None:
-    begun: list[UUID] = []
-    taking = Intake(redis, room=threading.Semaphore(8), begin=begun.append)
+    worker = Worker(redis, places=8)
 
-    await taking.close()
-    await redis.lpush(OWN_QUEUE, celery_message(uuid4()))
+    await worker.intake.close()
+    await queue(redis, QUIET)
 
-    assert await redis.llen(OWN_QUEUE) == 1
-    assert begun == []
+    assert await redis.llen(f"{OWN_QUEUE}:lane:{QUIET}") == 1
+    assert worker.begun == []
 
 
-async def test_what_breaks_the_taking_costs_no_place_and_does_not_end_it(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_breaks_the_taking_does_not_end_it(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("predictions.duties.PAUSE_S", 0)
-    room, begun = threading.Semaphore(1), list[UUID]()
-    pop, answers = Intake._pop, iter([{"not": "a list"}])
+    take, answers = Intake._take, iter([{"not": "taken"}])
 
-    async def broken_once(intake: Intake, most: int) -> Any:
+    async def broken_once(intake: Intake) -> Taken:
         for answer in answers:
-            return answer["messages"]
-        return await pop(intake, most)
+            return answer["taken"]  # type: ignore[return-value]  # raises before it returns
+        return await take(intake)
 
-    monkeypatch.setattr(Intake, "_pop", broken_once)
-    execution_id = uuid4()
-    await redis.lpush(OWN_QUEUE, celery_message(execution_id))
-    taking = Intake(redis, room=room, begin=begun.append)
+    monkeypatch.setattr(Intake, "_take", broken_once)
+    ids: Any = await queue(redis, QUIET)
+    worker = Worker(redis, places=1)
 
-    await until(lambda: begun == [execution_id])
-    await taking.close()
+    await worker.until(1)
+    await worker.intake.close()
+
+    assert worker.begun == ids

@@ -15,8 +15,8 @@ from django.utils import timezone
 from redis.asyncio import Redis
 
 from chatflows.models import Chatflow
-from predictions.dispatch import celery_message
-from predictions.intake import read_message
+from predictions import lanes
+from predictions.lanes import QueuedRun
 from predictions.models import Execution, Wait
 from predictions.pool import open_pool
 from predictions.reaper import Reaper
@@ -30,11 +30,11 @@ OWN_QUEUE = "queue of test_reaper"
 @pytest.fixture
 async def redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Redis]:
     """With a queue of the test's own, and a reaper that does not dawdle."""
-    monkeypatch.setattr("predictions.dispatch.QUEUE", OWN_QUEUE)
+    monkeypatch.setattr("predictions.lanes.QUEUE", OWN_QUEUE)
     monkeypatch.setattr("predictions.reaper.TICK_S", 0.02)
     async with Redis.from_url(settings.REDIS_URL) as client:
         yield client
-        await client.delete(OWN_QUEUE)
+        await client.delete(OWN_QUEUE, *await client.keys(f"{OWN_QUEUE}:*"))
 
 
 @pytest.fixture
@@ -87,21 +87,21 @@ async def test_a_lost_run_is_sent_again_although_messages_wait(redis: Redis, flo
     lost = await make_run(flow, sent_s_ago=60)
     early = await make_run(flow, sent_s_ago=5)
     front = await make_run(flow)
-    await redis.lpush(OWN_QUEUE, celery_message(front), celery_message(early))
+    await lanes.put(redis, [QueuedRun(front, flow.workspace_id), QueuedRun(early, flow.workspace_id)])
 
     await reap_until_timer(flow, redis)
 
     assert await dispatches_of(lost) == 2
     assert await dispatches_of(early) == 1
     async with asyncio.timeout(10):
-        while lost not in map(read_message, await redis.lrange(OWN_QUEUE, 0, -1)):
+        while str(lost).encode() not in await redis.lrange(f"{OWN_QUEUE}:lane:{flow.workspace_id}", 0, -1):
             await asyncio.sleep(0.01)
 
 
 async def test_a_run_behind_the_front_is_not_sent_again_however_long_it_waits(redis: Redis, flow: Chatflow) -> None:
     front = await make_run(flow, sent_s_ago=600)
     waiting = await make_run(flow, sent_s_ago=590)
-    await redis.lpush(OWN_QUEUE, celery_message(front), celery_message(waiting))
+    await lanes.put(redis, [QueuedRun(front, flow.workspace_id), QueuedRun(waiting, flow.workspace_id)])
 
     await reap_until_timer(flow, redis)
 
@@ -113,7 +113,7 @@ async def test_behind_a_front_that_was_sent_several_times_nothing_is_taken_for_l
 ) -> None:
     front = await make_run(flow, dispatches=2)
     waiting = await make_run(flow, sent_s_ago=600)
-    await redis.lpush(OWN_QUEUE, celery_message(front), celery_message(waiting))
+    await lanes.put(redis, [QueuedRun(front, flow.workspace_id), QueuedRun(waiting, flow.workspace_id)])
 
     await reap_until_timer(flow, redis)
 
