@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -64,19 +64,30 @@ def find_flows(access: Access, flow_ids: Sequence[UUID] | None) -> list[Chatflow
     return flows
 
 
-def owner_of_new(access: Access, asked: dict[str, Any]) -> UUID | None:
-    """Whose a new key is: who makes it; for a key, whose that is.
+def owner_of_new(access: Access, asked: Mapping[str, Any]) -> UUID | None:
+    """Whose a new key is: whose it is said to be, else who makes it, or for a key, whose that is.
 
-    Raises NotFound for somebody who is no member, Forbidden for somebody else than oneself without `users:manage`.
+    Raises NotFound for somebody who is no member, and as `check_owner`.
     """
-    own = access.owner_id if isinstance(access, KeyRecord) else access.id
-    owner: UUID | None = asked.get("owner_id", own)
-    if owner == own:
-        return own
-    if own is not None and isinstance(access, KeyRecord):
-        raise Forbidden(f"ownerId: {access.name} has an owner, and so have the keys that it makes: leave it out")
-    if own is not None:
-        access.check("users:manage")
+    owner: UUID | None = asked.get("owner_id", _owner_behind(access))
+    check_owner(access, owner)
     if owner is not None and not grants_of(owner, access.workspace_id):
         raise NotFound(f"ownerId: nobody of the id {owner} is a member of this workspace")
     return owner
+
+
+def check_owner(access: Access, owner: UUID | None) -> None:
+    """Raises Forbidden unless they may hand out keys of this owner, which outlast what they may themselves.
+
+    Those of others, and of nobody, are for members who manage users, and for keys that have no owner.
+    """
+    own = _owner_behind(access)
+    if own is None or owner == own:
+        return
+    if isinstance(access, KeyRecord):
+        raise Forbidden(f"{access.name} has an owner, and hands out keys of the same owner alone")
+    access.check("users:manage")
+
+
+def _owner_behind(access: Access) -> UUID | None:
+    return access.owner_id if isinstance(access, KeyRecord) else access.id

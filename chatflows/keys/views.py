@@ -18,7 +18,7 @@ from apikeys.models import ApiKey
 from apikeys.records import find_key
 from apikeys.scopes import Scopes, check_within, scopes_of
 from chatflows.access import flows_of
-from chatflows.keys.giving import changed_scopes, given_scopes, owner_of_new
+from chatflows.keys.giving import changed_scopes, check_owner, given_scopes, owner_of_new
 from chatflows.keys.serializers import (
     ApiKeyCreateSerializer,
     ApiKeySerializer,
@@ -146,6 +146,7 @@ class RotationView(APIView):
         key = ApiKey.objects.get_for(access.workspace_id, pk=key_id)
         # Whoever rotates a key has it afterwards.
         check_within(access, scopes_of(key))
+        check_owner(access, key.owner_id)
         overlap = timedelta(seconds=form.validated_data["overlap_s"])
         return _told_once(*services.rotate_api_key(workspace_id=access.workspace_id, key_id=key.pk, overlap=overlap))
 

@@ -12,7 +12,7 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 SECRET_NAMES = re.compile(r"(?i)(password|secret|token$|authorization|api_?key$|pepper|cookie)")
 SECRETS = (
     # In an address a key may follow an escaped character.
-    (re.compile(r"(?:\b|(?<=%[0-9A-Fa-f]{2}))((?:fj-|sk-|cf_|pat_)[\w-]{4})[\w-]{12,}"), r"\1…"),
+    (re.compile(r"(?:\b|(?<=%[0-9A-Fa-f]{2}))((?:fj-|pk-|sk-|cf_|pat_)[\w-]{4})[\w-]{12,}"), r"\1…"),
     (re.compile(r"(?i)(api_?key=)[^&\s\"']+"), r"\1…"),
     (re.compile(r"(?i)(bearer\s+)[^\s\"']+"), r"\1…"),
     (re.compile(r"(/api/webhooks/[\w-]{4})[\w-]+"), r"\1…"),

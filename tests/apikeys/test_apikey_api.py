@@ -176,6 +176,19 @@ def test_a_deployments_key_is_limited_by_its_deployment(api: Api, workspace: Wor
     assert api.put(f"/apikey/{deployment.apikey_id}", {"permissions": ["chatflows:view"]}).status_code == 422
 
 
+def test_a_deployments_key_is_good_for_its_pages(api: Api, workspace: Workspace) -> None:
+    deployment, raw = deploy(chatflow=make_chatflow(workspace, kind="AGENTFLOW"), name="app")
+    api.put(f"/apikey/{deployment.apikey_id}", {"origins": ["https://shop.example"]})
+
+    # What is asked for is wrong in both calls: who may not ask hears that first.
+    refused, heard = (
+        Api(raw).get("/runs/nonsense", Origin=origin)
+        for origin in ("https://elsewhere.example", "https://shop.example")
+    )
+
+    assert (refused.status_code, heard.status_code) == (403, 400)
+
+
 def test_a_good_key_is_verified_and_all_others_look_alike(api: Api, nobody: Api, workspace: Workspace) -> None:
     revoked, revoked_raw = make_api_key(workspace)
     revoke_api_key(key=revoked)

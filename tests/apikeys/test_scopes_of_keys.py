@@ -251,6 +251,18 @@ def test_keys_of_an_owned_key_have_its_owner(workspace: Workspace) -> None:
         assert Api(raw).post("/apikey", {"keyName": "more", "ownerId": owner}).status_code == 403
 
 
+def test_an_owned_key_rotates_none_that_would_outlast_its_owner(api: Api, workspace: Workspace) -> None:
+    admin = make_user()
+    add_member(workspace=workspace, user=admin, role=Membership.Role.ADMIN)
+    _, raw = create_api_key(workspace=workspace, name="admin's", owner_id=admin.pk)
+    permissions = ["chatflows:view"]
+    nobodys, own = make(api, permissions=permissions), make(Api(raw), permissions=permissions)
+
+    assert Api(raw).post(f"/apikey/{nobodys['id']}/rotate").status_code == 403
+    assert Api(raw).post(f"/apikey/{own['id']}/rotate").status_code == 200
+    assert api.post(f"/apikey/{own['id']}/rotate").status_code == 200
+
+
 def test_an_owner_is_a_member(api: Api, workspace: Workspace) -> None:
     member = make_user()
     add_member(workspace=workspace, user=member, role=Membership.Role.VIEWER)

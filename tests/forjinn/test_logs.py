@@ -29,6 +29,7 @@ def test_fields_follow_the_message() -> None:
     [
         f"called with fj-{RANDOM}",
         f"called with cf_{RANDOM}",
+        f"called with pk-{RANDOM}",
         f"Not Found: /api/v1/chatflows/Bearer%20fj-{RANDOM}",
         f"GET /api/stepflow/runs/run_1?token=pat_{RANDOM}",
         f"GET /api/v1/chatflows?apiKey={RANDOM}&page=2",
