@@ -49,6 +49,16 @@ async def check_rate(redis: Redis, flow: FlowRecord, address: str, key_id: UUID 
     await acount(redis, list(_windows(flow, limits, address, key_id)), is_known=key_id is not None)
 
 
+async def check_visit(redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None) -> None:
+    """Count a stranger's call about this flow that does not ask it. Raises RateLimited, Unavailable.
+
+    Apart from those that ask it: who may ask no more may still stop what they began, and follow it.
+    """
+    if key_id is None:
+        windows = address_window(await afind_limits(flow.workspace_id), flow.workspace_id, address, what="visit")
+        await acount(redis, list(windows), is_known=False)
+
+
 async def check_caller(access: Access) -> None:
     """Count one call that is to no flow. Raises RateLimited."""
     limits = await afind_limits(access.workspace_id)

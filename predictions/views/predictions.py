@@ -28,7 +28,7 @@ from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
-from predictions.limits import is_of_author, own_key_id
+from predictions.limits import check_visit, is_of_author, own_key_id
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
@@ -180,7 +180,9 @@ async def follow(
     # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
     is_earlier = after and position.attempt <= run.attempts_before
     before = 0 if is_earlier else run.attempts_before
-    seat = take_seat(caller.address, own_key_id(caller.access, flow))
+    key_id = own_key_id(caller.access, flow)
+    await check_visit(process.redis, flow, caller.address, key_id)
+    seat = take_seat(caller.address, key_id)
     watcher = process.hub.watch(execution_id, is_live=False, after=before, is_new=not after)
     frames = Frames(watcher, renderer, after=position, closing=process.closing, seat=seat)
     return stream_response(frames, execution_id=str(execution_id))
@@ -226,8 +228,9 @@ async def abort(request: HttpRequest, chatflow_id: str, chat_id: str) -> HttpRes
 
 async def _find_open_flow(request: HttpRequest, chatflow_id: str) -> FlowRecord:
     """The flow, deployed or not, if this caller may ask it when it is."""
-    flow = await _find_flow(chatflow_id)
-    let_in(flow, await read_caller(request), chatflow_id)
+    flow, caller = await _find_flow(chatflow_id), await read_caller(request)
+    await check_visit(web_process().redis, flow, caller.address, own_key_id(caller.access, flow))
+    let_in(flow, caller, chatflow_id)
     return flow
 
 

@@ -87,3 +87,15 @@ def test_other_apis_refuse_in_their_own_shape(holder: Caller, chat: str, limited
     assert stepflow.json()["code"] == "TOO_MANY_REQUESTS"
     assert interactly.status_code == 429, interactly.text
     assert set(interactly.json()) == {"detail"}
+
+
+def test_who_may_ask_no_more_may_still_stop_what_they_began_but_not_for_ever(
+    visitor: Caller, public_chat: str, limited: Limited
+) -> None:
+    limited("address", calls_a_minute=2)
+    asked = [visitor.predict(public_chat, "Hi").status_code for _ in range(3)]
+
+    stopped = [visitor.http.put(f"/chatmessage/abort/{public_chat}/mine").status_code for _ in range(3)]
+
+    assert asked == [200, 200, 429]
+    assert stopped == [200, 200, 429]

@@ -25,8 +25,10 @@ def flow_window(limits: LimitsRecord, flow_id: UUID) -> Iterator[Window]:
         yield Window(f"flow:{flow_id}", most, f"This flow takes {most} calls a minute at most: {LATER}")
 
 
-def address_window(limits: LimitsRecord, workspace_id: UUID, address: str) -> Iterator[Window]:
-    """That of a caller of whom nothing is known but where they call from."""
+def address_window(
+    limits: LimitsRecord, workspace_id: UUID, address: str, *, what: str = "address"
+) -> Iterator[Window]:
+    """That of a caller of whom nothing is known but where they call from; one for each `what` they do."""
     if most := limits.address.calls_a_minute:
-        name = f"address:{workspace_id}:{network_of(address)}"
+        name = f"{what}:{workspace_id}:{network_of(address)}"
         yield Window(name, most, f"{most} calls a minute come through without a key: wait until RateLimit-Reset")
