@@ -1,6 +1,6 @@
 """Bring a table up to a size, straight in the database.
 
-    python -m benchmarks.fill flows|messages|keys COUNT WORKSPACE [FLOW]
+    python -m benchmarks.fill flows|messages|keys|neighbour COUNT WORKSPACE [FLOW]
 
 Runs as a process of its own, in the measured platform's environment.
 """
@@ -95,6 +95,16 @@ def fill_messages(count: int, workspace_id: str, flow_id: str) -> None:
         cursor.execute("ANALYZE predictions_chatmessage")
 
 
+def copy_to_neighbour(flow_id: str) -> tuple[str, str]:
+    """The flow in a workspace that has nothing else; returns the ids of both."""
+    from chatflows.models import Chatflow
+    from workspaces.models import Workspace
+
+    neighbour = Workspace.objects.create(name="Bench neighbour")
+    copy_rows(flow_id, [neighbour.pk], 1)
+    return str(neighbour.pk), str(Chatflow.objects.get(workspace=neighbour).pk)
+
+
 def make_keys(count: int) -> list[str]:
     """Raw keys, each of another workspace."""
     from apikeys.services import create_api_key
@@ -109,6 +119,8 @@ def main() -> None:
     what, count, workspace_id, *flow = sys.argv[1:]
     if what == "keys":
         print("\n".join(make_keys(int(count))))
+    elif what == "neighbour":
+        print(*copy_to_neighbour(flow[0]))
     elif what == "flows":
         fill_flows(int(count), workspace_id)
     else:

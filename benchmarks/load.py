@@ -74,14 +74,14 @@ class Caller:
 Request = Callable[[Caller, Result], Awaitable[None]]
 
 
-def ask(path: str, body: bytes, *, method: str = "POST") -> Request:
-    """A request whose whole answer is timed."""
+def ask(path: str, body: bytes, *, method: str = "POST", wanted: int = 200) -> Request:
+    """A request whose whole answer is timed; one with another status is an error."""
 
     async def request(caller: Caller, result: Result) -> None:
         start = time.perf_counter()
         status, headers = await caller.send(method, path, body)
         await caller.body(headers)
-        if status != 200:
+        if status != wanted:
             result.errors += 1
         else:
             result.times_ms.append((time.perf_counter() - start) * 1000)

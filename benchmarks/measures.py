@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 
-from benchmarks import load, runs, tenants
+from benchmarks import fairness, load, runs, tenants
 from benchmarks.load import Request, Result
 from benchmarks.platform import ROOT, Measured
 
@@ -212,4 +212,5 @@ GROUPS: tuple[Group, ...] = (
     crud_of_tenants,
     history,
     engine,
+    fairness.fair,  # the last: it leaves runs behind
 )

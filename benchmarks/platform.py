@@ -109,6 +109,9 @@ def running() -> Iterator[Measured]:
             "PORT": "0",
             "MODEL_URL": f"http://127.0.0.1:{port}/v1",
             "LOG_LEVEL": "WARNING",
+            # All that is measured comes from one address.
+            "RATE_PER_ADDRESS": "0",
+            "STREAMS_PER_ADDRESS": "0",
         }
         log = stack.enter_context((folder / "up.out").open("wb"))
         up = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, stdout=log, stderr=log)

@@ -93,12 +93,12 @@ async def viewers(platform: Measured) -> AsyncIterator[Line]:
 
 
 async def _appends(platform: Measured) -> int:
-    async with Redis.from_url(_valkey(platform)) as redis:
+    async with Redis.from_url(valkey_url(platform)) as redis:
         stats: dict[str, Any] = await redis.info("commandstats")
     return int(stats.get("cmdstat_xadd", {}).get("calls", 0))
 
 
-def _valkey(platform: Measured) -> str:
+def valkey_url(platform: Measured) -> str:
     return read_children(Path(platform.environment["FORJINN_VAR"]))["valkey"].url
 
 

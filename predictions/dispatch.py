@@ -1,7 +1,7 @@
 """Handing runs to workers.
 
 On a Redis broker each goes to its workspace's lane, so that nobody waits behind all that somebody else has queued
-(docs/adr/0013-lanes.md). Any other broker gets a message of Celery's and hands them out first in, first out
+(docs/adr/0015-lanes.md). Any other broker gets a message of Celery's and hands them out first in, first out
 (docs/adr/0002-predictions-are-celery-tasks.md).
 """
 

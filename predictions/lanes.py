@@ -6,7 +6,7 @@
     predictions:bell:entry        one for each lane that enters the ring: for workers that must pass lanes over
     predictions                   Celery's own messages: what Celery or a web process of an older release sent
 
-Scripts keep them in step (docs/adr/0013-lanes.md). They name lanes by what they read, so a Redis Cluster will not do.
+Scripts keep them in step (docs/adr/0015-lanes.md). They name lanes by what they read, so a Redis Cluster will not do.
 """
 
 from __future__ import annotations
