@@ -28,8 +28,11 @@ def calculate(expression: str) -> str:
     if len(expression) > LONGEST:
         raise NodeInputError(f"The expression has more than {LONGEST} characters.")
     reader = SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=CONSTANTS)
+    del reader.nodes[ast.Attribute]  # numbers have attributes, too, and arithmetic needs none
+    written = expression.strip().translate(SIGNS)
     try:
-        value = reader.eval(expression.strip().translate(SIGNS))
+        # Parsed as one expression: the reader by itself would take the first of several and drop the others.
+        value = reader.eval(written, previously_parsed=ast.parse(written, mode="eval").body)
     except ZeroDivisionError as exc:
         raise NodeInputError("Nothing can be divided by zero.") from exc
     except (InvalidExpression, SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as exc:
