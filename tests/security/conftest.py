@@ -1,5 +1,6 @@
-"""The cast of predictions, for tests of controls."""
+"""The cast of predictions, a node's world and a sandbox, for tests of controls."""
 
+from tests.engine.conftest import http, javascript, nodes  # noqa: F401
 from tests.predictions.conftest import (  # noqa: F401
     chat,
     holder,
