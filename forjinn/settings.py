@@ -230,6 +230,7 @@ CORS_ALLOW_HEADERS = [
     "last-event-id",
     "prefer",
     "x-api-key",
+    "x-end-user",
     "x-request-from",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypedDict
 from uuid import UUID
 
 from chatflows.records import FlowRecord
@@ -14,6 +15,14 @@ from predictions.resumes import WaitingRun, find_asking, find_waiting, resume_pr
 from predictions.services import new_execution_id, start_prediction
 from predictions.watch import Watcher
 from predictions.web import WebProcess
+
+
+class Conversation(TypedDict):
+    """What a conversation is found by: its session's id is nothing without whose it is."""
+
+    flow: FlowRecord
+    session_id: str
+    end_user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +115,11 @@ async def _answer(
     process: WebProcess, flow: FlowRecord, asked: PredictionRequest
 ) -> tuple[HumanAnswer | None, WaitingRun | None]:
     """The run that waits for what is asked, if one does, and what it is told."""
+    conversation: Conversation = {"flow": flow, "session_id": asked.session_id, "end_user": asked.end_user}
     if asked.answer:
-        waiting = await find_waiting(process.pool, flow=flow, session_id=asked.session_id, answer=asked.answer)
+        waiting = await find_waiting(process.pool, answer=asked.answer, **conversation)
         return asked.answer, waiting
-    if asked.question and (asking := await find_asking(process.pool, flow=flow, session_id=asked.session_id)):
+    if asked.question and (asking := await find_asking(process.pool, **conversation)):
         return HumanAnswer("message", asked.question), asking
     return None, None
 

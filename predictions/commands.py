@@ -50,6 +50,7 @@ SELECT id FROM stopped
 OPEN_IN_CHAT = """
 SELECT id FROM predictions_execution
 WHERE chatflow_id = %b AND chat_id = %b AND state IN ('QUEUED', 'RUNNING', 'WAITING')
+    AND (%b::text = '' OR end_user = %b)
 """
 PAUSE = """
 UPDATE predictions_execution SET pause_requested = true WHERE id = ANY(%b) AND state IN ('QUEUED', 'RUNNING')
@@ -60,10 +61,10 @@ SELECT id, stop_requested FROM predictions_execution WHERE id = ANY(%b) AND (sto
 """
 
 
-async def request_stop(pool: Pool, redis: Redis, *, chatflow_id: UUID, chat_id: str) -> int:
-    """Stop what runs in this conversation; returns how many runs were told."""
+async def request_stop(pool: Pool, redis: Redis, *, chatflow_id: UUID, chat_id: str, end_user: str) -> int:
+    """Stop what runs in this conversation of theirs, or of anybody for a key; returns how many runs were told."""
     async with borrowed(pool) as connection:
-        rows = await (await connection.execute(OPEN_IN_CHAT, [chatflow_id, chat_id])).fetchall()
+        rows = await (await connection.execute(OPEN_IN_CHAT, [chatflow_id, chat_id, end_user, end_user])).fetchall()
     return await stop_runs(pool, redis, [row[0] for row in rows])
 
 

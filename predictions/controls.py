@@ -50,10 +50,10 @@ WITH noted AS (
     FROM predictions_noderun WHERE execution_id = %(source)s AND (attempt, seq) < (%(attempt)s::int, %(seq)s::int)
 ), forked AS (
     INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id,
-        chat_type, question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
-        input_tokens, output_tokens, forked_from)
+        end_user, chat_type, question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error,
+        error_code, input_tokens, output_tokens, forked_from)
     SELECT %(id)s::uuid, workspace_id, chatflow_id, coalesce(%(version)s::uuid, version_id), 'QUEUED', chat_id,
-        session_id, chat_type, question, request - 'humanInput', is_streaming, '',
+        session_id, end_user, chat_type, question, request - 'humanInput', is_streaming, '',
         CASE WHEN EXISTS (SELECT FROM behind) THEN 1 ELSE 0 END, 1, false, '', '', 0, 0, id
     FROM predictions_execution WHERE id = %(source)s AND (%(key)s::text IS NULL OR EXISTS (SELECT FROM noted))
     RETURNING id, workspace_id

@@ -21,9 +21,9 @@ from predictions.stream import AT, FIELD, SETTLED, now_ms, stream_key
 # The run's other columns are where they were; only the text and the ids are made here.
 KEEP = """
 INSERT INTO predictions_chatmessage (id, workspace_id, chatflow_id, execution_id, role, content, chat_id, session_id,
-    chat_type, memory_type, lead_email, error, extra)
+    end_user, chat_type, memory_type, lead_email, error, extra)
 SELECT turn.id, run.workspace_id, run.chatflow_id, run.id, turn.role, turn.content, run.chat_id, run.session_id,
-    run.chat_type, '', coalesce(run.request->>'leadEmail', ''), run.error, '{}'
+    run.end_user, run.chat_type, '', coalesce(run.request->>'leadEmail', ''), run.error, '{}'
 FROM jsonb_to_recordset(%b::jsonb) AS turn (execution_id uuid, id uuid, role text, content text)
 JOIN predictions_execution run ON run.id = turn.execution_id
 """

@@ -9,6 +9,8 @@ from chatflows.models import Chatflow, ChatflowVersion
 from forjinn.core.ids import uuid7
 from forjinn.core.models import WorkspaceScoped
 
+LONGEST_SPEAKER = 260  # characters
+
 
 class Execution(WorkspaceScoped):
     """One run of one version of a chatflow. The row is the truth; the broker and the event stream are speed.
@@ -33,6 +35,7 @@ class Execution(WorkspaceScoped):
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     chat_id = models.CharField(max_length=255)
     session_id = models.CharField(max_length=255)
+    end_user = models.CharField(max_length=LONGEST_SPEAKER, default="", db_default="")  # see `predictions.speakers`
     chat_type = models.CharField(max_length=12, default="EXTERNAL")
     question = models.TextField()
     request = models.JSONField(default=dict)  # the rest of what was asked: form, history, uploads, leadEmail
@@ -88,6 +91,12 @@ class Execution(WorkspaceScoped):
             models.Index(fields=["chatflow", "-id"], name="execution_by_flow"),
             models.Index(fields=["workspace", "-id"], name="execution_by_workspace"),
             models.Index(fields=["chatflow", "session_id", "-id"], name="execution_by_session"),
+            # Those of end users whom pages have named: who they are, and what each of them left.
+            models.Index(
+                fields=["workspace", "end_user", "id"],
+                name="execution_by_end_user",
+                condition=models.Q(end_user__startswith="user:"),
+            ),
             # What the stop call looks through.
             models.Index(fields=["chatflow", "chat_id"], name="execution_waiting", condition=models.Q(state="WAITING")),
             # Those that no worker has and that may be late.
@@ -194,6 +203,7 @@ class ChatMessage(WorkspaceScoped):
     content = models.TextField()
     chat_id = models.CharField(max_length=255)
     session_id = models.CharField(max_length=255)
+    end_user = models.CharField(max_length=LONGEST_SPEAKER, default="", db_default="")
     chat_type = models.CharField(max_length=12)
     memory_type = models.CharField(max_length=255, default="")
     lead_email = models.CharField(max_length=254, default="")
@@ -206,6 +216,11 @@ class ChatMessage(WorkspaceScoped):
             models.Index(fields=["chatflow", "session_id", "-id"], name="message_by_session"),
             # By date: one by id would tempt the planner to read memory from it, past all other sessions of the flow.
             models.Index(fields=["chatflow", "-created_at", "-id"], name="message_by_flow"),
+            models.Index(
+                fields=["workspace", "end_user", "id"],
+                name="message_by_end_user",
+                condition=models.Q(end_user__startswith="user:"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -30,6 +30,7 @@ OWN_FIELDS = frozenset(
         "action",
         "chatId",
         "chatflowId",
+        "endUserToken",
         "files",
         "form",
         "history",
@@ -92,6 +93,8 @@ class PredictionRequest:
     object_id: str | None = None  # what the run is called where names have 24 hexadecimal digits
     beside: Mapping[str, Any] = field(default_factory=dict)  # what the API that was asked keeps with the run
     chat_type: str = "EXTERNAL"
+    end_user: str = ""  # who speaks: see `predictions.speakers`
+    end_user_token: str = ""
 
     def stored(self) -> dict[str, Any]:
         """What the execution keeps of it beside its columns."""
@@ -142,6 +145,7 @@ def read_request(request: HttpRequest) -> PredictionRequest:
         answer=answer,
         overrides={key: value for key, value in override.items() if key != "sessionId"},
         is_new_chat=not named,
+        end_user_token=_text(body, "endUserToken"),
     )
 
 

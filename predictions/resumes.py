@@ -24,7 +24,7 @@ LAST = """
 SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(wait.kind, 'human'),
     coalesce(wait.event, '')
 FROM predictions_execution run LEFT JOIN predictions_wait wait ON wait.execution_id = run.id
-WHERE run.chatflow_id = %b AND run.session_id = %b ORDER BY run.id DESC LIMIT 1
+WHERE run.chatflow_id = %b AND run.session_id = %b AND run.end_user = %b ORDER BY run.id DESC LIMIT 1
 """
 ONE = """
 SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(wait.kind, 'human'),
@@ -109,13 +109,15 @@ class WaitingRun:
     event: str
 
 
-async def find_waiting(pool: Pool, *, flow: FlowRecord, session_id: str, answer: HumanAnswer) -> WaitingRun:
+async def find_waiting(
+    pool: Pool, *, flow: FlowRecord, session_id: str, end_user: str, answer: HumanAnswer
+) -> WaitingRun:
     """The session's last run, if it waits for this answer, or failed after one and may be tried again.
 
     Raises Conflict if it does not, RequestInvalid for an answer that it does not understand.
     """
     async with borrowed(pool) as connection:
-        row = await (await connection.execute(LAST, [flow.id, session_id])).fetchone()
+        row = await (await connection.execute(LAST, [flow.id, session_id, end_user])).fetchone()
     if row is None:
         raise Conflict(
             f"Nothing waits for an answer in session '{session_id}': send the chatId or overrideConfig.sessionId of "
@@ -129,12 +131,12 @@ async def find_waiting(pool: Pool, *, flow: FlowRecord, session_id: str, answer:
     return run
 
 
-async def find_asking(pool: Pool, *, flow: FlowRecord, session_id: str) -> WaitingRun | None:
+async def find_asking(pool: Pool, *, flow: FlowRecord, session_id: str, end_user: str) -> WaitingRun | None:
     """The session's last run, if it has asked the user something and waits for their next message."""
     if not flow.asks_users:
         return None
     async with borrowed(pool) as connection:
-        row = await (await connection.execute(LAST, [flow.id, session_id])).fetchone()
+        row = await (await connection.execute(LAST, [flow.id, session_id, end_user])).fetchone()
     if row is None or row[1] != "WAITING" or row[5] != "message":
         return None
     execution_id, state, attempt, _, written, kind, event = row

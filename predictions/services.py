@@ -52,10 +52,12 @@ class FoundRun:
     chat_id: str
     session_id: str
     attempts_before: int
+    end_user: str
 
 
 FIND_RUN = """
-SELECT id, chatflow_id, question, chat_id, session_id, attempts_before FROM predictions_execution WHERE id = %b
+SELECT id, chatflow_id, question, chat_id, session_id, attempts_before, end_user
+FROM predictions_execution WHERE id = %b
 """
 
 
@@ -109,6 +111,7 @@ def new_run(
         is_streaming=is_streaming,
         reply_to="",
         object_id=request.object_id,
+        end_user=request.end_user,
         timeout_s=timeout_s,
     )
 

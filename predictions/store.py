@@ -35,6 +35,7 @@ class NewRun:
     reply_to: str
     once: Once | None = None
     object_id: str | None = None
+    end_user: str = ""
     timeout_s: float | None = None  # of the whole run, from now on; None: each part as long as the server allows
 
 
@@ -60,6 +61,7 @@ class ClaimedRun:
     pause_requested: bool = False
     left_s: float | None = None  # until its deadline, if it has one
     forked_from: UUID | None = None
+    end_user: str = ""
 
     @property
     def is_restarted(self) -> bool:
@@ -118,7 +120,7 @@ RECORD = """
 WITH new AS (
     SELECT * FROM jsonb_to_recordset(%b::jsonb) AS new (id uuid, workspace_id uuid, chatflow_id uuid, version_id uuid,
         chat_id text, session_id text, chat_type text, question text, request jsonb, is_streaming boolean,
-        reply_to text, once jsonb, timeout_s float8, object_id text)
+        reply_to text, once jsonb, timeout_s float8, object_id text, end_user text)
 ), noted AS (
     INSERT INTO predictions_idempotencykey AS known (scope, key, fingerprint, execution_id, attempt)
     SELECT DISTINCT ON (once->>'scope', once->>'key') once->>'scope', once->>'key', once->>'fingerprint', id, 0
@@ -130,10 +132,10 @@ WITH new AS (
 )
 INSERT INTO predictions_execution (id, workspace_id, chatflow_id, version_id, state, chat_id, session_id, chat_type,
     question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error, error_code,
-    input_tokens, output_tokens, deadline_at, object_id)
+    input_tokens, output_tokens, deadline_at, object_id, end_user)
 SELECT id, workspace_id, chatflow_id, version_id, 'QUEUED', chat_id, session_id, chat_type,
     question, request, is_streaming, reply_to, 0, 1, false, '', '', 0, 0, now() + make_interval(secs => timeout_s),
-    object_id
+    object_id, end_user
 FROM new WHERE once->>'key' IS NULL OR id IN (SELECT execution_id FROM noted)
 RETURNING id
 """
@@ -148,7 +150,7 @@ SET state = 'RUNNING', attempt = attempt + 1, worker = %b, started_at = clock_ti
 FROM due WHERE run.id = due.id
 RETURNING run.id, attempt, workspace_id, chatflow_id, version_id, chat_id, session_id, chat_type, question, request,
     is_streaming, reply_to, stop_requested, attempts_before, checkpoint, pause_requested,
-    extract(epoch FROM deadline_at - clock_timestamp())::float8, forked_from
+    extract(epoch FROM deadline_at - clock_timestamp())::float8, forked_from, end_user
 """
 
 # Claimed by a statement whose answer was lost, or left behind because how it ended could not be written. A claim that
@@ -161,14 +163,14 @@ WHERE state = 'RUNNING' AND worker = %b AND id <> ALL(%b) AND started_at < now()
 # A run that goes on has in its checkpoint what was said in it; a fork says what its model said in other words.
 HISTORY = """
 SELECT role, content FROM predictions_chatmessage
-WHERE chatflow_id = %b AND session_id = %b AND error = ''
+WHERE chatflow_id = %b AND session_id = %b AND end_user = %b AND error = ''
     AND execution_id IS DISTINCT FROM %b AND execution_id IS DISTINCT FROM %b
 ORDER BY id DESC LIMIT %b
 """
 
 PREVIOUS = """
 SELECT flow_state FROM predictions_execution
-WHERE chatflow_id = %b AND session_id = %b AND id < %b AND flow_state IS NOT NULL
+WHERE chatflow_id = %b AND session_id = %b AND end_user = %b AND id < %b AND flow_state IS NOT NULL
 ORDER BY id DESC LIMIT 1
 """
 
@@ -212,9 +214,9 @@ WITH outcome AS (
     WHERE w.execution_id = s.id AND s.attempts_before > 0 AND s.state <> 'WAITING'
 ), said AS (
     INSERT INTO predictions_chatmessage (id, workspace_id, chatflow_id, execution_id, role, content, chat_id,
-        session_id, chat_type, memory_type, lead_email, error, extra)
-    SELECT m.id, s.workspace_id, s.chatflow_id, s.id, m.role, m.content, s.chat_id, s.session_id, s.chat_type,
-        m.memory_type, m.lead_email, m.error, m.extra
+        session_id, end_user, chat_type, memory_type, lead_email, error, extra)
+    SELECT m.id, s.workspace_id, s.chatflow_id, s.id, m.role, m.content, s.chat_id, s.session_id, s.end_user,
+        s.chat_type, m.memory_type, m.lead_email, m.error, m.extra
     FROM jsonb_to_recordset(%b::jsonb) AS m (id uuid, execution_id uuid, role text, content text, memory_type text,
         lead_email text, error text, extra jsonb)
     JOIN settled s ON s.id = m.execution_id
@@ -315,7 +317,8 @@ class Store:
     async def history(self, run: ClaimedRun, session_id: str, *, last: int) -> list[Message]:
         """The newest `last` messages of a session of the run's flow but for the run's own, oldest first."""
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(HISTORY, [run.chatflow_id, session_id, run.id, run.forked_from, last])
+            values = [run.chatflow_id, session_id, run.end_user, run.id, run.forked_from, last]
+            cursor = await connection.execute(HISTORY, values)
             rows = await cursor.fetchall()
         return [
             Message(role="user" if role == "userMessage" else "assistant", content=text) for role, text in rows[::-1]
@@ -324,7 +327,7 @@ class Store:
     async def previous(self, run: ClaimedRun) -> Mapping[str, Any] | None:
         """`flow_state` of the session's latest run before this one that has left any."""
         async with borrowed(self.pool) as connection:
-            cursor = await connection.execute(PREVIOUS, [run.chatflow_id, run.session_id, run.id])
+            cursor = await connection.execute(PREVIOUS, [run.chatflow_id, run.session_id, run.end_user, run.id])
             row = await cursor.fetchone()
         return row[0] if row else None
 

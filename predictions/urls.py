@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from predictions.allowances import views as allowances
-from predictions.views import controls, documents, events, executions, messages, predictions, upserts
+from predictions.views import controls, documents, end_users, events, executions, messages, predictions, upserts
 
 urlpatterns = [
     path("prediction/<str:chatflow_id>", predictions.predict),
@@ -23,6 +23,10 @@ urlpatterns = [
     re_path(r"^chatmessage/abort/(?P<chatflow_id>[^/]+)/(?P<chat_id>.+)$", predictions.abort),
     path("chatmessage/<str:chatflow_id>", messages.ChatMessagesView.as_view()),
     path("events/<str:event>", events.report),
+    path("end-user-secret", end_users.EndUserSecretView.as_view()),
+    path("end-users", end_users.EndUsersView.as_view()),
+    path("end-users/<str:end_user_id>", end_users.EndUserView.as_view()),
+    path("end-users/<str:end_user_id>/export", end_users.EndUserExportView.as_view()),
     path("executions", executions.ExecutionsView.as_view()),
     path("executions/<str:execution_id>", executions.ExecutionView.as_view()),
     path("executions/<str:execution_id>/stream", predictions.execution_stream),

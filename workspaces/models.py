@@ -158,6 +158,23 @@ class Invitation(WorkspaceScoped):
         return "pending" if self.expires_at > timezone.now() else "expired"
 
 
+class EndUserSecret(WorkspaceScoped):
+    """What the server of somebody's page signs with whom its visitors are."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    sealed = SealedTextField(editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, editable=False)
+
+    objects: ClassVar[ScopedQuerySet[Self]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [models.Index(fields=["workspace", "-created_at"], name="end_user_secret_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.workspace} since {self.created_at:%Y-%m-%d}"
+
+
 class Credential(WorkspaceScoped):
     """A secret that nodes use, e.g. `kind` "openAIApi" with the field `openAIApiKey`. Write-only: no view shows it.
 

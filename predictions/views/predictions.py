@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
 from predictions.seats import Seat, take_seat
 from predictions.services import RunFailedError, find_run
+from predictions.speakers import speaker_of
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
 from predictions.stream import EntryId
@@ -54,7 +56,8 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     if last := request.headers.get("Last-Event-ID"):
         execution_id, _, after = last.partition(":")
         flow = await find_callable_flow(chatflow_id, caller)
-        return await follow(flow, _uuid(execution_id), after, caller, is_brief=wants_brief(request))
+        speaker = await speaker_of(request, flow, caller)
+        return await follow(flow, _uuid(execution_id), after, caller, speaker=speaker, is_brief=wants_brief(request))
     process = web_process()
     try:
         flow = await admit(process.redis, chatflow_id, caller, has_body=bool(request.body))
@@ -68,6 +71,7 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
 
 async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpResponseBase:
     asked = read_request(request)
+    asked = replace(asked, end_user=await speaker_of(request, flow, caller, asked.end_user_token))
     preference = read_preference(request)
     once = read_once(request, flow.workspace_id, flow.id, caller.access.id if caller.access else "")
     is_streaming, key_id = asked.wants_stream and flow.is_streamable, own_key_id(caller.access, flow)
@@ -161,15 +165,17 @@ def _answer(
 
 
 async def follow(
-    flow: FlowRecord, execution_id: UUID, after: str, caller: Caller, *, is_brief: bool
+    flow: FlowRecord, execution_id: UUID, after: str, caller: Caller, *, speaker: str, is_brief: bool
 ) -> HttpResponseBase:
-    """The stream of a run of this flow, after the given frame."""
+    """The stream of a run of this flow, after the given frame. A speaker without a key follows their own runs alone."""
     try:
         position = EntryId.parse(after) if after else EntryId(0, 0)
     except ValueError:
         raise RequestInvalid("Last-Event-ID: expected the id of an event of this stream") from None
     process = web_process()
     run = await find_run(process.pool, execution_id=execution_id, chatflow_id=flow.id)
+    if speaker and run.end_user != speaker:
+        raise NotFound(f"Execution {execution_id} not found")
     renderer = FrameRenderer(
         question=run.question,
         chat_id=run.chat_id,
@@ -197,7 +203,8 @@ async def execution_stream(request: HttpRequest, execution_id: str) -> HttpRespo
     caller = await read_caller(request)
     flow = await find_callable_flow(str(run.chatflow_id), caller)
     last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
-    return await follow(flow, run.id, last.rpartition(":")[2], caller, is_brief=wants_brief(request))
+    speaker = await speaker_of(request, flow, caller, request.GET.get("endUserToken", ""))
+    return await follow(flow, run.id, last.rpartition(":")[2], caller, speaker=speaker, is_brief=wants_brief(request))
 
 
 @documented(get=openapi.IS_STREAMING)
@@ -212,7 +219,7 @@ async def is_streaming(request: HttpRequest, chatflow_id: str) -> HttpResponseBa
 @api_view(GET=BY_FLOW)
 async def chatbot_config(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     """What the chat widget needs of a flow, and nothing else of it."""
-    flow = await _find_open_flow(request, chatflow_id)
+    flow, _ = await _find_open_flow(request, chatflow_id)
     return json_response(public_config(flow, await Store(web_process().pool).flow_data(flow.version_id)))
 
 
@@ -220,18 +227,18 @@ async def chatbot_config(request: HttpRequest, chatflow_id: str) -> HttpResponse
 @api_view(PUT=BY_FLOW)
 async def abort(request: HttpRequest, chatflow_id: str, chat_id: str) -> HttpResponseBase:
     """Stop what runs in a conversation. Open like the flow; nothing running is no error."""
-    flow = await _find_open_flow(request, chatflow_id)
-    process = web_process()
-    await request_stop(process.pool, process.redis, chatflow_id=flow.id, chat_id=chat_id)
+    flow, caller = await _find_open_flow(request, chatflow_id)
+    process, speaker = web_process(), await speaker_of(request, flow, caller)
+    await request_stop(process.pool, process.redis, chatflow_id=flow.id, chat_id=chat_id, end_user=speaker)
     return json_response({"status": 200, "message": "Chat message aborted"})
 
 
-async def _find_open_flow(request: HttpRequest, chatflow_id: str) -> FlowRecord:
-    """The flow, deployed or not, if this caller may ask it when it is."""
+async def _find_open_flow(request: HttpRequest, chatflow_id: str) -> tuple[FlowRecord, Caller]:
+    """The flow, deployed or not, if this caller may ask it when it is; and who that is."""
     flow, caller = await _find_flow(chatflow_id), await read_caller(request)
     await check_visit(web_process().redis, flow, caller.address, own_key_id(caller.access, flow))
     let_in(flow, caller, chatflow_id)
-    return flow
+    return flow, caller
 
 
 async def _find_flow(chatflow_id: str) -> FlowRecord:

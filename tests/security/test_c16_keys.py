@@ -37,6 +37,7 @@ SEALERS = {
     "predictions/hooks/run_hooks.py": "predictions_execution.request",
     "predictions/doors/chatterfly/connections.py": "predictions_execution.request",
     "forjinn/rotation.py": "workspaces_credential.sealed",
+    "workspaces/end_users.py": "workspaces_endusersecret.sealed",
 }
 
 

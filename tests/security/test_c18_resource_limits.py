@@ -173,15 +173,14 @@ class TestStreams:
         self, platform: Platform, holder: Caller, visitor: Caller, public_chat: str, model: ScriptedModel
     ) -> None:
         model.script(ENDLESS)
-        with holder.http.stream("POST", f"/prediction/{public_chat}", json=question()) as first:
-            execution_id = first.headers["X-Execution-Id"]
-            path = f"/executions/{execution_id}/stream"
-            with unlimited(platform) as strangers, contextlib.ExitStack() as streams:
-                opened = [streams.enter_context(strangers.stream("GET", path)).status_code for _ in range(100)]
-                refused = visitor.http.get(path)
-                own = streams.enter_context(holder.http.stream("GET", path)).status_code
-            model.release()
-            first.read()
+        background = {"Prefer": "respond-async"}
+        asked = visitor.http.post(f"/prediction/{public_chat}", json=question(), headers=background)
+        path = f"/executions/{asked.json()['executionId']}/stream"
+        with unlimited(platform) as strangers, contextlib.ExitStack() as streams:
+            opened = [streams.enter_context(strangers.stream("GET", path)).status_code for _ in range(100)]
+            refused = visitor.http.get(path)
+            own = streams.enter_context(holder.http.stream("GET", path)).status_code
+        model.release()
         after = visitor.http.get(path).status_code
 
         assert opened == [200] * 100

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import jwt
 from django.urls import get_resolver
 from rest_framework.schemas.generators import EndpointEnumerator
 
@@ -137,6 +139,11 @@ def secrets_in(answer: httpx.Response, ids: Mapping[str, str]) -> list[str]:
     return [word for word in (CANARY, *(unsaid if answer.is_success else ())) if word in text]
 
 
+def end_user_token(secret: str, subject: str) -> str:
+    """As the server of a page signs it."""
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + 300}, secret, algorithm="HS256")
+
+
 def one_of_each(http: httpx.Client, model_url: str, key: str) -> dict[str, str]:
     """Make one of each thing; what the parameters of addresses are then, by name."""
 
@@ -164,7 +171,11 @@ def one_of_each(http: httpx.Client, model_url: str, key: str) -> dict[str, str]:
     tool = {"name": "zyzzyva_tool", "description": "x", "schema": "[]", "func": "return 1"}
     trigger = {"name": "Zyzzyva trigger", "chatflowId": flow, "type": "webhook", "triggerMessage": "x"}
     hook = post(hooks, {"name": "Zyzzyva hook", "url": "https://example.com/x", "events": ["run.completed"]})["id"]
+    token = end_user_token(post("/api/v1/end-user-secret")["secret"], "somebody")
+    asked = http.post(f"/api/v1/prediction/{flow}", json={"question": "Zyzzyva"}, headers={"X-End-User": token})
+    assert asked.is_success, asked.text
     return {
+        "end_user_id": "somebody",
         "chatflow_id": flow,
         "agent": agent,
         "webhook": new_flow("agentflows", "Zyzzyva webhook", webhook),
