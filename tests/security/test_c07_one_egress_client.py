@@ -37,7 +37,7 @@ CONNECTING = {
     "engine/http.py": "the client itself",
     "engine/providers/httpx_way.py": "hands requests of vendors' packages to it",
     "engine/nodes/anthropic.py": "a vendor's package, given that way out",
-    "engine/nodes/bedrock.py": "a vendor's package that calls AWS alone: its hosts are made of a region that is checked",
+    "engine/nodes/bedrock.py": "a vendor's package that calls AWS alone: the region in its hosts is checked",
     "chatflows/stub_model.py": "a server, for trials",
     "forjinn/embedded/doors.py": "asks the operator's own services whether they run",
     "forjinn/embedded/model.py": "asks the operator's own model whether it runs",
