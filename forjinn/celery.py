@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
 
 FIRE_SCHEDULES, CALL_BACK = "predictions.fire_schedules", "predictions.call_back"
 FORGET_AUDIT = "workspaces.forget_audit"
+FORGET_CONVERSATIONS = "predictions.forget_conversations"
 LOOK_S = 2.0
 FORGET_S = 600.0
 
@@ -33,7 +34,12 @@ app.conf.update(
     # time is dropped: the next one looks for all that is due anyway.
     beat_schedule={
         name: {"task": name, "schedule": pause_s, "options": {"expires": 5 * pause_s}}
-        for name, pause_s in ((FIRE_SCHEDULES, LOOK_S), (CALL_BACK, LOOK_S), (FORGET_AUDIT, FORGET_S))
+        for name, pause_s in (
+            (FIRE_SCHEDULES, LOOK_S),
+            (CALL_BACK, LOOK_S),
+            (FORGET_AUDIT, FORGET_S),
+            (FORGET_CONVERSATIONS, FORGET_S),
+        )
     },
 )
 

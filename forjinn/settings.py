@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "chatflows",
     "chatflows.documents",
     "predictions",
+    "predictions.retention",
     "predictions.triggers",
     "predictions.hooks",
 ]

@@ -1,0 +1,1 @@
+"""How long runs and conversations are kept, and deleting what is older."""
