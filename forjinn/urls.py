@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/v1/", include("predictions.urls")),
     path("api/v1/", include("predictions.triggers.urls")),
     path("api/v1/", include("predictions.hooks.urls")),
+    path("api/v1/", include("predictions.retention.urls")),
     path("api/webhooks/<str:token>", call_webhook),
     path("api/v1/", include("predictions.doors.chatterfly.urls")),
     path("api/stepflow/", include("predictions.doors.stepflow.urls")),

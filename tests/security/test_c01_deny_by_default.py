@@ -24,6 +24,7 @@ NO_IDS: dict[str, str] = {}
 # What a body has to say for a call to be judged by whose things it names, and not by its shape.
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/prediction/{chatflow_id}": {"question": "Hi"},
+    "/api/v1/retention/{chatflow_id}": {"days": 1},
     "/api/v1/document-store/chunks/{store_id}/{loader_id}/{chunk}": {"pageContent": "Mine"},
     "/api/v1/document-store/loader/process/{loader_id}": {"storeId": "{store_id}"},
     "/workflows/v1/workflows/{workflow_id}/execute": {"run_input": {"message": "Hi"}},
