@@ -21,6 +21,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from workspaces.invitations import find_invitation
 from workspaces.models import User
 
+SHOWN = "shows_setup_secret"
 SETUP_HEADER, INVITATION_HEADER = "X-Setup-Secret", "X-Invitation"
 
 
@@ -42,8 +43,13 @@ def is_setup_due() -> bool:
 
 
 def _shows_setup_secret(request: HttpRequest) -> bool:
-    sent = request.headers.get(SETUP_HEADER, "")
-    return bool(sent) and constant_time_compare(sent, setup_secret()) and is_setup_due()
+    """Asked for the first time before there is an account: the answer stays when this request has made one."""
+    known: bool | None = getattr(request, SHOWN, None)
+    if known is None:
+        sent = request.headers.get(SETUP_HEADER, "")
+        known = bool(sent) and constant_time_compare(sent, setup_secret()) and is_setup_due()
+        setattr(request, SHOWN, known)
+    return known
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package has no types
@@ -64,7 +70,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
 
     def is_email_verified(self, request: HttpRequest, email: str) -> bool:
         """The secret of the console, and a token that came by mail to this address, prove as much as a code does."""
-        return _invited_address(request) == email.lower() or bool(request.headers.get(SETUP_HEADER))
+        return _invited_address(request) == email.lower() or _shows_setup_secret(request)
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         if _shows_setup_secret(request):

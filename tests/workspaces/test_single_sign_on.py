@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.core.cache import cache
 from pytest_django import Settings
@@ -69,6 +70,16 @@ def test_an_address_alone_opens_nobodys_account(provider: OidcServer) -> None:
 
     assert browser.get("/account").status_code == 401
     assert not SocialAccount.objects.filter(user=ann).exists()
+
+
+def test_an_address_that_the_provider_does_not_vouch_for_is_not_believed(provider: OidcServer) -> None:
+    browser = Browser()
+    browser.client.defaults["HTTP_X_SETUP_SECRET"] = "junk"
+
+    sign_in(provider, browser, sub="17", email="ann@example.com", email_verified=False)
+
+    assert browser.get("/account").status_code == 401
+    assert not EmailAddress.objects.filter(verified=True).exists()
 
 
 def test_a_code_that_nobody_here_asked_for_opens_nothing(provider: OidcServer) -> None:
