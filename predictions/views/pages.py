@@ -16,6 +16,7 @@ from forjinn.core.scopes import SYSTEM, enter, in_scope
 from predictions.publicity import public_config
 from predictions.store import Store
 from predictions.web import web_process
+from workspaces.models import Workspace
 
 SHOWN_FLOWS = 50
 
@@ -23,7 +24,7 @@ SHOWN_FLOWS = 50
 @needing(GET=PUBLIC)
 async def index(request: HttpRequest) -> HttpResponse:
     """What runs here, and the way to docs, admin and chats."""
-    flows = await in_scope(SYSTEM, _public_flows)  # those of all workspaces
+    flows = await in_scope(SYSTEM, _public_flows)  # nobody has said which workspace it is about
     return render(request, "predictions/index.html", {"flows": flows})
 
 
@@ -52,5 +53,8 @@ def _prompts(config: Mapping[str, Any]) -> list[str]:
 
 
 def _public_flows() -> list[dict[str, Any]]:
+    """Where one tenant is alone. Of several none is shown: whose flows there are is nobody else's business."""
+    if Workspace.objects.filter(archived_at=None).count() != 1:
+        return []
     flows = Chatflow.objects.filter(is_public=True, deployed=True).order_by("name")
     return [dict(flow) for flow in flows.values("id", "name", "description", "kind")[:SHOWN_FLOWS]]

@@ -37,4 +37,14 @@ def test_the_index_names_no_flow_that_is_private_or_not_deployed(client: Client,
 
     assert "Private bot" not in text
     assert "Unfinished bot" not in text
-    assert "No flow is public yet" in text
+    assert "No public flow is listed here" in text
+
+
+def test_of_several_tenants_none_is_shown(client: Client, workspace: Workspace, stranger: Workspace) -> None:
+    make_chatflow(workspace, name="Ours", is_public=True, deployed=True)
+    make_chatflow(stranger, name="Theirs", is_public=True, deployed=True)
+
+    text = index(client)
+
+    assert "Ours" not in text
+    assert "Theirs" not in text
