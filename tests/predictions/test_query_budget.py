@@ -72,10 +72,14 @@ CALLS: dict[str, tuple[int, Callable[[Hot], httpx.Response]]] = {
     "get a run": (2, lambda hot: hot.holder.http.get(f"/executions/{hot.run_id}")),
     "list messages": (3, lambda hot: hot.holder.http.get(f"/chatmessage/{hot.flow_id}")),
     "predict": (3, lambda hot: hot.holder.predict(hot.flow_id, "Hi")),
-    # The worker reads memory as the run's workspace, and goes back to what it does for all of them.
-    "predict with memory": (4 + 2, lambda hot: hot.holder.predict(hot.flow_id, "Hi", sessionId="hot")),
+    "predict with memory": (4, lambda hot: hot.holder.predict(hot.flow_id, "Hi", sessionId="hot")),
     "predict as a stream": (3, lambda hot: hot.holder.predict(hot.flow_id, "Hi", streaming=True)),
 }
+
+
+# The worker reads memory as the run's workspace, and goes back to what it does for all of them. Whether it has to say
+# so to PostgreSQL depends on what the connection that it is given did before.
+CHANGES_OF_SCOPE = {"predict with memory": 2}
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -84,4 +88,7 @@ def test_a_hot_call_takes_as_many_statements_as_it_did(name: str, hot: Hot, stat
 
     taken = statements.each(lambda: call(hot).raise_for_status())
 
-    assert len(taken) == budget, "\n".join(taken)
+    most = CHANGES_OF_SCOPE.get(name, 0)
+    changes = [statement for statement in taken if most and "set_config" in statement]
+    assert len(taken) - len(changes) == budget, "\n".join(taken)
+    assert len(changes) <= most, "\n".join(taken)
