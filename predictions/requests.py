@@ -20,6 +20,7 @@ from django.http.multipartparser import MultiPartParserError
 
 from engine.flow import DEEPEST, is_deeper
 from forjinn.core.errors import AppError
+from predictions.magic import ACTIVE, first_bytes, image_type
 
 MAX_ID = 255
 MAX_UPLOADS = 20  # files with one question
@@ -354,6 +355,10 @@ def _checked_kind(where: str, upload: Mapping[str, str]) -> str:
         raise RequestInvalid(f"{where}: {upload['name']} is {named} by its name, but mime says {declared}")
     if kind != declared:
         raise RequestInvalid(f"{where}: data is {kind or 'of no type'}, but mime says {declared}")
+    if declared in ACTIVE:
+        raise RequestInvalid(f"{where}: files of type {declared} are not taken: they can hold programs")
+    if declared.startswith("image/") and (found := image_type(first_bytes(upload["data"]))) != declared:
+        raise RequestInvalid(f"{where}: {upload['name']} is called {declared}, but its bytes are {found or 'no image'}")
     return declared
 
 
