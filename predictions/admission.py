@@ -94,7 +94,6 @@ def _check(flow: FlowRecord | None, chatflow_id: str, flow_id: UUID | None, call
         raise NotRunnable("Invalid Chatflow ID")
     if flow is None:
         raise NotFound(f"Chatflow {chatflow_id} not found")
-    _check_origin(flow, caller.origin)
     let_in(flow, caller, chatflow_id)
     if not flow.deployed:
         raise NotFound(f"Chatflow {chatflow_id} is not deployed: set deployed to true to accept predictions")
@@ -116,17 +115,25 @@ def _check_origin(flow: FlowRecord, origin: str) -> None:
     allowed = [str(entry).strip() for entry in flow.chatbot_config.get("allowedOrigins") or () if str(entry).strip()]
     if not origin or not allowed:
         return
-    host = urlsplit(origin).netloc
-    if not any(entry in ("*", origin, host) or (urlsplit(entry).netloc or entry) == host for entry in allowed):
+    if not any(entry == "*" or _is_of(origin, entry) for entry in allowed):
         text = flow.chatbot_config.get("allowedOriginsError") or "This site is not allowed to access this chatbot"
         raise OriginForbidden(str(text))
+
+
+def _is_of(origin: str, entry: str) -> bool:
+    """Whether a page's origin is what an entry names: a whole origin, or a host (and port) by any scheme."""
+    asked, listed = urlsplit(origin.lower()), urlsplit(entry.lower())
+    if not asked.netloc:
+        return False
+    return asked[:2] == listed[:2] if listed.netloc else asked.netloc == entry.lower().rstrip("/")
 
 
 def let_in(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
     """From here on the request is the flow's workspace's: the flow is public, or they may execute it; else raises.
 
-    A flow's own key is needed whoever calls.
+    A flow's own key is needed whoever calls, and a page must be of one of the flow's origins.
     """
+    _check_origin(flow, caller.origin)
     _check_key(flow, caller, chatflow_id)
     enter(flow.workspace_id, caller.actor)
 
