@@ -51,6 +51,7 @@ def request_ids(get_response: Handler) -> Handler:
 def _named(response: HttpResponseBase, request_id: str) -> HttpResponseBase:
     for name in ("Request-Id", "X-Request-Id"):
         response.headers[name] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"  # whatever it is, it is not what a browser makes of it
     return response
 
 

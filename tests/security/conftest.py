@@ -2,6 +2,7 @@
 
 from tests.engine.conftest import http, javascript, nodes  # noqa: F401
 from tests.predictions.conftest import (  # noqa: F401
+    agent,
     chat,
     holder,
     inside,
