@@ -1,6 +1,11 @@
-"""The cast of predictions, a node's world and a sandbox, for tests of controls."""
+"""The cast of predictions, a node's world and a sandbox, for tests of controls; a world for walks over all routes."""
+
+from __future__ import annotations
+
+import pytest
 
 from tests.engine.conftest import http, javascript, nodes  # noqa: F401
+from tests.platform import Platform
 from tests.predictions.conftest import (  # noqa: F401
     agent,
     chat,
@@ -13,3 +18,9 @@ from tests.predictions.conftest import (  # noqa: F401
     new_flow,
     visitor,
 )
+from tests.security.walk import World
+
+
+@pytest.fixture(scope="session")
+def world(platform: Platform) -> World:
+    return World(platform)

@@ -13,7 +13,6 @@ from pytest_django import Settings
 from forjinn.checks import check_rules
 from forjinn.core.permissions import BY_FLOW, MEMBER, OWN, PUBLIC, SIGNED_IN
 from forjinn.route_table import DOCUMENT, put_into
-from tests.platform import Platform
 from tests.security.walk import Call, World, calls, secrets_in
 from workspaces.permissions import BUILT_IN
 
@@ -40,11 +39,6 @@ NAMED_IN_BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/triggers": {"name": "Mine", "type": "webhook", "chatflowId": "{chatflow_id}", "triggerMessage": "x"},
     "/workflows/v1/workflow-runs": {"workflow_id": "{workflow_id}", "run_input": {"message": "Hi"}},
 }
-
-
-@pytest.fixture(scope="session")
-def world(platform: Platform) -> World:
-    return World(platform)
 
 
 def test_every_method_of_every_route_has_a_rule() -> None:

@@ -26,7 +26,9 @@ CANARY = "yzzyva"  # in the name of each thing
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 MAKE = """
-from tests.factories import make_api_key, make_workspace
+from chatflows.deployments import deploy
+from tests.factories import make_api_key, make_chatflow, make_workspace
+from tests.predictions.drawing import approval_flow
 from tests.sessions import session_of
 from workspaces.permissions import BUILT_IN, PERMISSIONS
 own, foreign = make_workspace(), make_workspace()
@@ -34,7 +36,10 @@ sizes = {{"all": None, **BUILT_IN, **{{one: [one] for one in PERMISSIONS}}}}
 sizes.update({{"no " + " ".join(those): PERMISSIONS.difference(those) for those in {needed!r}}})
 people = {{role: session_of(own, role) for role in BUILT_IN}}
 keys = {{name: make_api_key(own, name, permissions=permissions)[1] for name, permissions in sizes.items()}}
-print(json.dumps({{"keys": keys, "people": people, "foreign": make_api_key(foreign)[1], "workspace": str(own.pk)}}))
+deployed = make_chatflow(own, name="Zyzzyva deployed", flow_data=approval_flow("Sent"), kind="AGENTFLOW")
+keys["deployment"] = deploy(chatflow=deployed, name="zyzzyva")[1]
+spaces = [str(own.pk), str(foreign.pk)]
+print(json.dumps({{"keys": keys, "people": people, "foreign": make_api_key(foreign)[1], "workspaces": spaces}}))
 """
 
 
@@ -85,7 +90,7 @@ class World:
         self.keys: dict[str, str] = made["keys"]
         self.people: dict[str, str] = made["people"]
         self.foreign: str = made["foreign"]
-        self.workspace_id = str(made["workspace"])
+        self.workspace_id, self.foreign_workspace_id = made["workspaces"]
         self.ids = self._made()
 
     def call(
