@@ -103,7 +103,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # People sign in below /_allauth/ (django-allauth, headless: JSON and the session's cookie). See workspaces/accounts.py.
-PUBLIC_URL = (env_text("PUBLIC_URL") or f"http://127.0.0.1:{env_int('PORT', 3000)}").rstrip("/")  # links in mails
+PUBLIC_URL = (env_text("PUBLIC_URL") or f"http://127.0.0.1:{env_text('PORT', '3000')}").rstrip("/")  # links in mails
 SETUP_SECRET = env_text("SETUP_SECRET")
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("browser",)

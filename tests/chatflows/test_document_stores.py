@@ -91,7 +91,7 @@ def test_a_list_asks_as_often_for_many_stores_as_for_one(
         made = api.post(STORE, {"name": str(number)}).json()["id"]
         api.post(SAVE, {"storeId": made, **PLAIN})
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         assert len(api.get(STORE).json()) == 6
 
 

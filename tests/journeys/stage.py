@@ -73,7 +73,7 @@ class Stage:
         return [message["content"] for message in self.platform.call("GET", path).json()]
 
     def stop(self, chat_id: str) -> Answer:
-        return self.platform.call("PUT", f"/api/v1/chatmessage/abort/{self.flow_id}/{chat_id}", key=None)
+        return self.platform.call("PUT", f"/api/v1/chatmessage/abort/{self.flow_id}/{chat_id}")
 
 
 def set_stage(platform: Platform, model: ScriptedModel, **fields: Any) -> Stage:

@@ -81,7 +81,7 @@ def test_a_stop_reaches_a_run_from_any_web_process(chat: Stage) -> None:
     with second_web(chat.platform) as other, chat.platform.stream(chat.flow_id, "Count", chatId=chat_id) as stream:
         frames = iter(stream)
         read = read_until(frames, "one two three")
-        other.call("PUT", f"/api/v1/chatmessage/abort/{chat.flow_id}/{chat_id}", key=None)
+        other.call("PUT", f"/api/v1/chatmessage/abort/{chat.flow_id}/{chat_id}")
         rest = list(frames)
 
     assert [frame.event for frame in rest] == ["metadata", "abort", "end"]

@@ -11,7 +11,7 @@ from tests.model_wire import Reply
 from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller
-from tests.predictions.conftest import Inside, Keys, Limited, NewFlow
+from tests.predictions.conftest import Inside, Limited, NewFlow
 
 A_CALL = 17  # tokens that the scripted model reports
 FORGET = """
@@ -109,10 +109,11 @@ def test_a_redis_that_forgets_gives_nothing_back(holder: Caller, chat: str, limi
     assert told(holder.predict(chat, "Hi")) == (429, "budget_exceeded")
 
 
-def test_a_keys_budget_is_its_own(platform: Platform, holder: Caller, chat: str, keys: Keys, limited: Limited) -> None:
-    limited("key", target_id=keys.second.id, tokens_a_month=A_CALL)
+def test_a_keys_budget_is_its_own(platform: Platform, holder: Caller, chat: str, limited: Limited) -> None:
+    fresh = holder.http.post("/apikey", json={"keyName": "of a budget"}).json()
+    limited("key", target_id=fresh["id"], tokens_a_month=A_CALL)
 
-    with Caller(platform.url, keys.second.raw) as second:
+    with Caller(platform.url, fresh["apiKey"]) as second:
         answers = [second.predict(chat, "Hi") for _ in range(2)]
 
     assert [told(answer) for answer in answers] == [(200, ""), (429, "budget_exceeded")]
