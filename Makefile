@@ -5,10 +5,13 @@ INSTALL := forjinn/embedded/install.sh
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 APPS := apikeys chatflows engine forjinn predictions workspaces
 LOCKS := requirements.lock requirements-run.lock requirements-test.lock requirements-uv.lock
+# Of `fuzz`: calls of each kind to each operation, and where the choice of them begins.
+EXAMPLES := 200
+SEED := $(shell date +%s)
 # Nothing listens there: what `check` runs must not need a database, and must not find one by chance.
 NO_SERVICES := DATABASE_URL=postgresql://127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 
-.PHONY: help setup run stop test check bench openapi lock clean
+.PHONY: help setup run stop test fuzz check bench openapi lock clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -27,6 +30,9 @@ stop:  ## Stop what `make run` started
 test: setup  ## Run every test, the fast ones first, against services of their own
 	$(PY) -m pytest tests/engine
 	$(PY) -m pytest tests --ignore=tests/engine
+
+fuzz: setup  ## Send the API many more calls of every kind; EXAMPLES=1000 of each, SEED=7 for the same again, ARGS="-k roles"
+	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/forjinn/test_schema_fuzz.py --hypothesis-seed=$(SEED) $(ARGS)
 
 check: setup  ## Format, lint, types, import rules, migrations, locks, container files, weak spots, licences, secrets
 	$(PY) -m ruff format --check .

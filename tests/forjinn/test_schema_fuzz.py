@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,12 +21,23 @@ from schemathesis.core.result import Ok
 
 from tests.platform import Platform
 from tests.predictions import drawing
+from tests.predictions.conftest import Inside
 from tests.predictions.doors.chatterfly_calls import Client, Deployer
+from tests.sessions import headers_of
 
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Call = Case[Any]
 
-EXAMPLES = 10  # of each operation, well-formed and malformed each
+# Of each operation, well-formed and malformed each. The same ones every time, unless it is said how many.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
+OF_NOBODY = max(1, EXAMPLES // 2)
+IS_REPEATED = "FUZZ_EXAMPLES" not in os.environ
+
+MAKE_PERSON = """
+from tests.factories import make_workspace
+from tests.sessions import session_of
+print(json.dumps(session_of(make_workspace(), "owner")))
+"""
 
 CONFIG: dict[str, Any] = {
     "generation": {"with-security-parameters": False, "allow-extra-parameters": False, "allow-x00": False},
@@ -96,6 +109,27 @@ def deployed(platform: Platform) -> Iterator[Client]:
         yield client
 
 
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who may call: the holders of two keys, and somebody who has signed in."""
+
+    url: str
+    key: str
+    deployment_key: str
+    session: str
+
+    def headers_for(self, label: str) -> dict[str, str]:
+        if is_of_people(label):
+            return headers_of(self.session)
+        key = self.deployment_key if is_deployed(OPERATIONS[label]) else self.key
+        return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.fixture(scope="module")
+def callers(platform: Platform, deployed: Client) -> Callers:
+    return Callers(platform.url, platform.api_key, deployed.key, Inside(platform)(MAKE_PERSON))
+
+
 class Things:
     """What is there to be asked for; calls that change or delete a flow get one of their own."""
 
@@ -125,7 +159,7 @@ class Things:
 
     def _run_name(self, case: Call) -> str:
         """A run, as the API that the case calls spells it."""
-        if is_deployed(case):
+        if is_deployed(case.operation):
             return self._deployed.start()
         by_turns = str(case.operation.path).startswith("/workflows/")
         return self._run_object_id if by_turns else f"run_{UUID(self._execution_id).hex}"
@@ -157,9 +191,9 @@ def things(platform: Platform, deployed: Client) -> Things:
     return Things(platform, deployed)
 
 
-def is_deployed(case: Call) -> bool:
-    """Whether the call is for runs of a deployment."""
-    return str(case.operation.path).startswith("/api/v1/runs")
+def is_deployed(operation: Operation) -> bool:
+    """Whether the operation is on runs of a deployment."""
+    return str(operation.path).startswith("/api/v1/runs")
 
 
 def drop_guesses(case: Call) -> None:
@@ -186,21 +220,32 @@ def unjudged(case: Call) -> list[CheckFunction]:
     return [negative_data_rejection] if has_empty or is_form or query.keys() & {"keyonly", "chatType"} else []
 
 
-def exchange(
-    label: str, mode: GenerationMode, platform: Platform, deployed: Client, prepare: Callable[[Call], None]
-) -> None:
+def sent(examples: int) -> settings:
+    """How many examples are sent; however long each takes."""
+    return settings(
+        max_examples=examples,
+        derandomize=IS_REPEATED,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def is_of_people(label: str) -> bool:
+    """Whether only somebody who has signed in may call, and no key."""
+    return bool(OPERATIONS[label].definition.raw.get("security") == [{"sessionCookie": []}])
+
+
+def exchange(label: str, mode: GenerationMode, prepare: Callable[[Call], None], callers: Callers) -> None:
     """Send what the operation's description allows, or what it does not, and hold the answer against it."""
 
-    @settings(
-        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    @sent(EXAMPLES)
     @given(case=OPERATIONS[label].as_strategy(generation_mode=mode))
     def send(case: Call) -> None:
         if mode is GenerationMode.POSITIVE:
             drop_guesses(case)
         prepare(case)
-        headers = {"Authorization": f"Bearer {deployed.key if is_deployed(case) else platform.api_key}"}
-        case.call_and_validate(base_url=platform.url, headers=headers, excluded_checks=unjudged(case))
+        case.call_and_validate(base_url=callers.url, headers=callers.headers_for(label), excluded_checks=unjudged(case))
 
     send()
 
@@ -210,14 +255,24 @@ def test_the_platform_serves_this_document(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(("label", "mode"), CALLS)
-def test_any_call_is_answered_as_described(
-    label: str, mode: GenerationMode, platform: Platform, deployed: Client
-) -> None:
-    exchange(label, mode, platform, deployed, lambda case: None)
+def test_any_call_is_answered_as_described(label: str, mode: GenerationMode, callers: Callers) -> None:
+    exchange(label, mode, lambda case: None, callers)
 
 
 @pytest.mark.parametrize(("label", "mode"), [call for call in CALLS if any(name in call[0] for name in POINTED)])
 def test_a_call_for_what_is_there_is_answered_as_described(
-    label: str, mode: GenerationMode, platform: Platform, deployed: Client, things: Things
+    label: str, mode: GenerationMode, callers: Callers, things: Things
 ) -> None:
-    exchange(label, mode, platform, deployed, things.point)
+    exchange(label, mode, things.point, callers)
+
+
+@pytest.mark.parametrize(("label", "mode"), CALLS)
+def test_a_call_of_nobody_is_answered_as_described(label: str, mode: GenerationMode, platform: Platform) -> None:
+    @sent(OF_NOBODY)
+    @given(case=OPERATIONS[label].as_strategy(generation_mode=mode))
+    def send(case: Call) -> None:
+        case.call_and_validate(
+            base_url=platform.url, excluded_checks=[positive_data_acceptance, negative_data_rejection]
+        )
+
+    send()
