@@ -32,6 +32,7 @@ def test_the_first_page_leads_to_the_docs_and_the_admin(page: Page, platform: Pl
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     page.go_back()
     page.get_by_role("link", name="API docs").click()
+    page.locator("h3", has_text="prediction").first.click()
     expect(page.get_by_text("/api/v1/prediction/{chatflow_id}").first).to_be_visible(timeout=30_000)
 
 
