@@ -14,13 +14,12 @@ from apikeys.conditions import LONGEST_ORIGIN, ORIGIN
 from apikeys.models import LONGEST_NAME, ApiKey
 from apikeys.scopes import ENVIRONMENT, MOST_ENVIRONMENTS, MOST_FLOWS, MOST_ORIGINS
 from chatflows.models import Chatflow
-from forjinn.core.fields import KINDS, TextField
+from forjinn.core.fields import KINDS, NameField
 from forjinn.core.times import iso_millis
 from workspaces.permissions import PERMISSIONS
 
 KINDS_OF_KEYS = tuple(ApiKey.Kind.values)
 KINDS_MADE = (ApiKey.Kind.WORKSPACE.value, ApiKey.Kind.PUBLISHABLE.value)
-ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
 LONGEST_OVERLAP_S = 30 * 24 * 3600
 USUAL_OVERLAP_S = 3600
 
@@ -103,11 +102,6 @@ class SecondsField(serializers.Field[int, Any, int, Any]):
 
     def to_representation(self, value: int) -> int:
         return value
-
-
-@extend_schema_field({"type": "string", "maxLength": LONGEST_NAME, "pattern": ONE_LINE})
-class NameField(TextField):
-    """What people call a key: one line."""
 
 
 class TiedFlowSerializer(serializers.Serializer[Chatflow]):

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.core.validators import RegexValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -13,6 +14,8 @@ from forjinn.core.jsontext import DEEPEST, LONGEST_SETTINGS, is_too_deep
 
 REQUIRED = {"required": "required", "null": "must not be null", "blank": "must not be empty"}
 KINDS = {dict: "an object", list: "an array", str: "text", bool: "a boolean", int: "a number", float: "a number"}
+
+ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
 
 
 class TextField(serializers.CharField):
@@ -29,6 +32,14 @@ class TextField(serializers.CharField):
         if self.max_length is not None and len(data) > self.max_length:
             raise serializers.ValidationError(f"at most {self.max_length} characters, got {len(data)}")
         return data
+
+
+class NameField(TextField):
+    """What people call a thing: one line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        one_line = RegexValidator(ONE_LINE, "expected one line without control characters")
+        super().__init__(validators=[one_line], **kwargs)
 
 
 class OptionalTextField(TextField):

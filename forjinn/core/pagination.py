@@ -46,8 +46,10 @@ def page_of(rows: QuerySet[ModelT, RowT], request: Request) -> tuple[list[RowT],
 def page_after(rows: QuerySet[ModelT, RowT], request: Request) -> tuple[list[RowT], dict[str, str]]:
     """The first `?limit=` of these rows, which begin behind the one that `?before=` names; nothing is counted.
 
-    `Link` names the next page, which begins behind the last row. Raises BadRequest for a limit out of range.
+    `Link` names the next page, which begins behind the last row. Raises BadRequest for a limit, or a page, that is
+    none; a page has no meaning beside `?before=`.
     """
+    _whole_number(request, "page", default=1, most=MAX_PAGE)
     limit = _whole_number(request, "limit", default=DEFAULT_LIMIT, most=MAX_LIMIT)
     found = list(rows[: limit + 1])
     if len(found) <= limit:
@@ -64,8 +66,11 @@ def page_after(rows: QuerySet[ModelT, RowT], request: Request) -> tuple[list[Row
 
 
 def _whole_number(request: Request, name: str, *, default: int, most: int) -> int:
-    text = request.query_params.get(name)
-    if text is None or text == "":
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        raise BadRequest(f"{name}: given more than once")
+    text = values[0] if values else ""
+    if text == "":
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
         raise BadRequest(f"{name}: expected a whole number from 1 to {most}, got '{text[:40]}'")

@@ -146,7 +146,7 @@ def test_nobody_sets_what_the_server_sets(api: Api, workspace: Workspace, strang
     [
         ({"keyName": ""}, "keyName: must not be empty"),
         ({"keyName": "n" * 201}, "keyName: at most 200 characters, got 201"),
-        ({"keyName": "two\nlines"}, "name: expected one line without control characters"),
+        ({"keyName": "two\nlines"}, "keyName: expected one line without control characters"),
         ({"kind": "deployment"}, 'kind: "deployment" is not a valid choice.'),
         ({"permissions": []}, "permissions: expected 1 to 60, got 0; null for no limit"),
         ({"permissions": "chatflows:view"}, "permissions: expected an array, got text"),

@@ -83,6 +83,13 @@ def test_a_limit_beyond_the_largest_is_refused(api: Api) -> None:
     assert response.json()["message"] == "limit: expected a whole number from 1 to 1000, got '1001'"
 
 
+def test_a_limit_that_is_given_twice_is_refused(api: Api) -> None:
+    response = api.get("/chatflows?limit=x&limit=1")
+
+    assert response.status_code == 400
+    assert response.json()["message"] == "limit: given more than once"
+
+
 def test_a_list_can_be_of_one_type(api: Api, workspace: Workspace) -> None:
     for kind in ("CHATFLOW", "AGENTFLOW", "CREWAI"):
         make_chatflow(workspace, name=kind, kind=kind)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from forjinn.core.fields import KINDS, OptionalTextField, TextField
+from forjinn.core.fields import KINDS, NameField, OptionalTextField, TextField
 from forjinn.core.times import iso_millis
 from workspaces.models import LONGEST_NAME, CustomRole, Invitation, Membership, Workspace
 from workspaces.permissions import BUILT_IN, PERMISSIONS
@@ -18,19 +19,27 @@ INVITATION_STATES = ("pending", "accepted", "expired")
 
 
 class ListField(serializers.ListField):
-    """A list of texts that are among those that there are."""
+    """A list of texts, in order and each once."""
 
-    def __init__(self, known: frozenset[str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=TextField(max_length=100), max_length=200, **kwargs)
-        self._known = known
 
     def to_internal_value(self, data: Any) -> list[str]:
         if not isinstance(data, list):
             raise serializers.ValidationError(f"expected an array, got {KINDS.get(type(data), 'another type')}")
         given: list[str] = super().to_internal_value(data)
-        if self._known is not None and (unknown := sorted(set(given) - self._known)):
-            raise serializers.ValidationError(f"not known: {', '.join(unknown)}")
         return sorted(set(given))
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "enum": sorted(PERMISSIONS)}, "maxItems": 200})
+class PermissionsField(ListField):
+    """Permission keys."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        given = super().to_internal_value(data)
+        if unknown := [key for key in given if key not in PERMISSIONS]:
+            raise serializers.ValidationError(f"not known: {', '.join(unknown)}")
+        return given
 
 
 def role_field(**kwargs: Any) -> serializers.ChoiceField:
@@ -64,7 +73,7 @@ class WorkspaceSerializer(serializers.Serializer[Workspace]):
 class WorkspaceNameSerializer(serializers.Serializer[Any]):
     """A workspace's name."""
 
-    name = TextField(max_length=LONGEST_NAME)
+    name = NameField(max_length=LONGEST_NAME)
 
 
 class MemberSerializer(serializers.Serializer[Membership]):
@@ -166,17 +175,17 @@ class RoleSerializer(serializers.Serializer[CustomRole]):
 class RoleCreateSerializer(serializers.Serializer[Any]):
     """A new role."""
 
-    name = TextField(max_length=LONGEST_NAME)
+    name = NameField(max_length=LONGEST_NAME)
     description = OptionalTextField(max_length=500)
-    permissions = ListField(PERMISSIONS)
+    permissions = PermissionsField()
 
 
 class RoleUpdateSerializer(serializers.Serializer[Any]):
     """What is left out of a role keeps its value."""
 
-    name = TextField(max_length=LONGEST_NAME, required=False)
+    name = NameField(max_length=LONGEST_NAME, required=False)
     description = OptionalTextField(max_length=500)
-    permissions = ListField(PERMISSIONS, required=False)
+    permissions = PermissionsField(required=False)
 
     def validate(self, attrs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Left out, the description is not unset."""
