@@ -14,8 +14,8 @@ from forjinn.core.errors import BadRequest
 from forjinn.core.permissions import MEMBER, SIGNED_IN
 from workspaces import members, tenancies
 from workspaces.access import Access, access_of, decide
+from workspaces.people.callers import person_of, shown
 from workspaces.people.serializers import AccountSerializer, ExplanationSerializer
-from workspaces.people.views import person_of, shown
 from workspaces.permissions import ACTIONS, PERMISSIONS
 
 CATALOGUE = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
