@@ -319,4 +319,8 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "fields"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }
-UNFOLD = {"SITE_TITLE": "Forjinn", "SITE_HEADER": "Forjinn"}
+UNFOLD = {
+    "SITE_TITLE": "Forjinn",
+    "SITE_HEADER": "Forjinn",
+    "LOGIN": {"form": "workspaces.operators.SignInForm"},
+}

@@ -78,6 +78,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
         saved: User = super().save_user(request, user, form, commit)
         return saved
 
+    def forget_attempt(self) -> None:
+        """The attempt that `pre_authenticate` has counted was none to guess."""
+        self._rollback_login_failed_rl_usage()
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: str) -> str:
+        # The package's own begins with the Host header, which whoever guesses can change each time.
+        return (credentials.get("email") or credentials.get("username") or "").strip().lower()
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         site = Site("Forjinn", urlsplit(settings.PUBLIC_URL).netloc)
         super().send_mail(template_prefix, email, {**context, "current_site": site})

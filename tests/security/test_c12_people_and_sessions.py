@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
+from django.test import Client
 from pytest_django import Settings
 
 from tests.factories import make_user, make_workspace
@@ -36,6 +38,10 @@ def ann() -> User:
 
 def is_in(browser: Browser) -> bool:
     return bool(browser.get("/account").status_code == 200)
+
+
+def at_the_administration(user: User, password: str) -> Any:
+    return Client().post("/admin/login/?next=/admin/", {"username": user.email, "password": password})
 
 
 def sign_up(email: str = "new@example.com", **headers: str) -> int:
@@ -145,6 +151,32 @@ def test_passwords_that_are_tried_again_and_again_are_not_looked_at_any_more(ann
 
     assert answers[-1] != 200
     assert browser.sign_in(ann).status_code != 200  # not even the right one
+
+
+def test_no_header_makes_tries_anybody_elses(ann: User) -> None:
+    browser = Browser()
+    names = ("Host", "X_Forwarded_For", "X_Forwarded_Host", "Forwarded", "X_Real_IP", "User_Agent")
+
+    for number in range(5):
+        body = {"email": ann.email.title(), "password": NEW}
+        browser.account("POST", "/auth/login", body, **dict.fromkeys(names, f"10.0.0.{number}"))
+
+    assert browser.sign_in(ann).json()["errors"][0]["code"] == "too_many_login_attempts"
+
+
+def test_tries_at_the_administration_are_counted_with_all_others(ann: User) -> None:
+    operator = make_user("operator@example.com", password=PASSWORD)
+    User.objects.filter(pk__in=(ann.pk, operator.pk)).update(is_staff=True)
+
+    wrong = [at_the_administration(ann, NEW) for _ in range(4)]
+    right = [at_the_administration(operator, PASSWORD) for _ in range(5)]
+    assert (wrong[-1].status_code, [one.status_code for one in right]) == (200, [302] * 5)
+    at_the_administration(ann, NEW)
+
+    refused = at_the_administration(ann, PASSWORD)
+
+    assert (refused.status_code, "Too many failed login attempts" in refused.content.decode()) == (200, True)
+    assert Browser().sign_in(ann).status_code != 200
 
 
 def test_weak_passwords_are_refused(ann: User) -> None:
