@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 
 from tests.engine.conftest import http, javascript, nodes  # noqa: F401
@@ -22,5 +25,6 @@ from tests.security.walk import World
 
 
 @pytest.fixture(scope="session")
-def world(platform: Platform) -> World:
-    return World(platform)
+def world(platform: Platform) -> Iterator[World]:
+    with contextlib.closing(World(platform)) as made:
+        yield made

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
 
@@ -85,6 +86,8 @@ class World:
     def __init__(self, platform: Platform) -> None:
         self.url = platform.url
         self.model_url = platform.model.url
+        # One for all: each takes longer to make than a call. It keeps nobody's cookies for the next caller.
+        self._http = httpx.Client(timeout=30, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])))
         needed = sorted({call.permissions for call in calls() if call.permissions})
         made = Inside(platform)(MAKE.format(needed=needed))
         self.keys: dict[str, str] = made["keys"]
@@ -94,16 +97,25 @@ class World:
         self.ids = self._made()
 
     def call(
-        self, call: Call, key: str | None, *, ids: Mapping[str, str], body: Any = None, session: str = ""
+        self,
+        call: Call,
+        key: str | None,
+        *,
+        ids: Mapping[str, str],
+        body: Any = None,
+        session: str = "",
+        query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """As the holder of a key, or as the person of a session, or as nobody."""
         headers = {"Authorization": f"Bearer {key}"} if key else headers_of(session) if session else {}
-        with httpx.stream(
-            call.method, f"{self.url}{addressed(call, ids)}", json=body, headers=headers, timeout=30
-        ) as response:
+        url = f"{self.url}{addressed(call, ids)}"
+        with self._http.stream(call.method, url, params=query, json=body, headers=headers) as response:
             if "event-stream" not in response.headers.get("Content-Type", ""):
                 response.read()
             return response
+
+    def close(self) -> None:
+        self._http.close()
 
     def _made(self) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self.keys['all']}"}
