@@ -13,8 +13,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "forjinn.settings")
 
 FIRE_SCHEDULES, CALL_BACK = "predictions.fire_schedules", "predictions.call_back"
 FORGET_AUDIT = "workspaces.forget_audit"
-FORGET_CONVERSATIONS = "predictions.forget_conversations"
+FORGET_CONVERSATIONS, EMPTY_RUNS = "predictions.forget_conversations", "predictions.empty_runs"
 LOOK_S = 2.0
+EMPTY_S = 15.0
 FORGET_S = 600.0
 
 app = Celery("forjinn")
@@ -39,6 +40,7 @@ app.conf.update(
             (CALL_BACK, LOOK_S),
             (FORGET_AUDIT, FORGET_S),
             (FORGET_CONVERSATIONS, FORGET_S),
+            (EMPTY_RUNS, EMPTY_S),
         )
     },
 )

@@ -19,7 +19,7 @@ from predictions.web import WebProcess
 OPEN = ("QUEUED", "RUNNING", "WAITING")
 
 FIND = """
-SELECT run.id, run.chatflow_id, run.version_id, run.state, run.attempt, flow.kind
+SELECT run.id, run.chatflow_id, run.version_id, run.state, run.attempt, run.contents, flow.kind
 FROM predictions_execution run JOIN chatflows_chatflow flow ON flow.id = run.chatflow_id
 WHERE run.id = %b AND run.workspace_id = %b
 """
@@ -74,6 +74,7 @@ class OwnRun:
     version_id: UUID
     state: str
     attempt: int
+    contents: str
     kind: str  # of its flow
 
     @property
@@ -111,10 +112,13 @@ async def fork_run(
 
     Without a node it begins anew. `version`: the number of another version of the flow, which must have the same nodes
     up to there. Returns the new run's id, or that of the first request with the same key. Raises NotFound for a node
-    that had no turn and for a version that there is not, KeyReused, Unavailable.
+    that had no turn and for a version that there is not, Conflict if nothing is kept of the run, KeyReused,
+    Unavailable.
     """
     if once and (first := await find_first(process.pool, once)):
         return first.execution_id
+    if run.contents == "gone":
+        raise Conflict(f"Nothing is kept of execution {run.id} that it could be run again with: send the request again")
     execution_id = new_execution_id()
     try:
         # A run and its journal are inserted in one statement: policies do not let the second see the first yet.

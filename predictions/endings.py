@@ -26,6 +26,7 @@ SELECT turn.id, run.workspace_id, run.chatflow_id, run.id, turn.role, turn.conte
     run.end_user, run.chat_type, '', coalesce(run.request->>'leadEmail', ''), run.error, '{}'
 FROM jsonb_to_recordset(%b::jsonb) AS turn (execution_id uuid, id uuid, role text, content text)
 JOIN predictions_execution run ON run.id = turn.execution_id
+WHERE run.contents = 'kept'
 """
 
 

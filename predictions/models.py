@@ -27,6 +27,13 @@ class Execution(WorkspaceScoped):
         FAILED = "FAILED"
         CANCELLED = "CANCELLED"
 
+    class Contents(models.TextChoices):
+        """Whether what was asked and said is here. A trigger says so when the run is recorded, by its flow's rule."""
+
+        KEPT = "kept"
+        PASSING = "passing"  # until the run has ended
+        GONE = "gone"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # The run's name in 24 hexadecimal digits, if an API began it that calls runs so.
     object_id = models.CharField(max_length=24, null=True)
@@ -65,6 +72,7 @@ class Execution(WorkspaceScoped):
     output = models.JSONField(null=True)  # the answer's body, as the caller got it
     error = models.TextField(default="")
     error_code = models.CharField(max_length=40, default="")
+    contents = models.CharField(max_length=8, choices=Contents, default=Contents.KEPT, db_default=Contents.KEPT)
     input_tokens = models.IntegerField(default=0)
     output_tokens = models.IntegerField(default=0)
 
@@ -105,6 +113,8 @@ class Execution(WorkspaceScoped):
                 name="execution_by_deadline",
                 condition=models.Q(deadline_at__isnull=False, state__in=["QUEUED", "WAITING"]),
             ),
+            # Those whose contents are to go.
+            models.Index(fields=["finished_at"], name="execution_passing", condition=models.Q(contents="passing")),
             # The few that are open, however many have ended: what the reaper and the stop call look through.
             models.Index(
                 fields=["state", "dispatched_at"],

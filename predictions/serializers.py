@@ -69,6 +69,7 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
     executionData = serializers.CharField(help_text="JSON text: the executed nodes, in order.")
     usageMetadata = serializers.DictField()
     attempt = serializers.IntegerField()
+    isStored = serializers.BooleanField(help_text="False: what was asked and said is deleted once the run has ended.")
     createdDate = serializers.DateTimeField()
     updatedDate = serializers.DateTimeField()
     startedDate = serializers.DateTimeField(allow_null=True)
@@ -94,6 +95,7 @@ class ExecutionSerializer(serializers.Serializer[Execution]):
                 "total_tokens": run.input_tokens + run.output_tokens,
             },
             "attempt": run.attempt,
+            "isStored": run.contents == Execution.Contents.KEPT,
             "createdDate": iso_millis(run.created_at),
             "updatedDate": iso_millis(run.finished_at or run.started_at or run.created_at),
             "startedDate": iso_millis(run.started_at),

@@ -171,6 +171,7 @@ ORDER BY id DESC LIMIT %b
 PREVIOUS = """
 SELECT flow_state FROM predictions_execution
 WHERE chatflow_id = %b AND session_id = %b AND end_user = %b AND id < %b AND flow_state IS NOT NULL
+    AND contents = 'kept'
 ORDER BY id DESC LIMIT 1
 """
 
@@ -220,6 +221,7 @@ WITH outcome AS (
     FROM jsonb_to_recordset(%b::jsonb) AS m (id uuid, execution_id uuid, role text, content text, memory_type text,
         lead_email text, error text, extra jsonb)
     JOIN settled s ON s.id = m.execution_id
+    WHERE s.contents = 'kept'
 ), ran AS (
     INSERT INTO predictions_noderun (execution_id, attempt, seq, node_id, label, status, entry, changes, duration_ms)
     SELECT s.id, s.attempt, n.seq, n.node_id, n.label, n.status, n.entry, n.changes, n.duration_ms

@@ -1,1 +1,1 @@
-"""How long runs and conversations are kept, and deleting what is older."""
+"""How long runs and conversations are kept, if at all, and deleting the others."""

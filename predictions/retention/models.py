@@ -13,10 +13,16 @@ from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 
 
 class Retention(WorkspaceScoped):
-    """The workspace's rule is the row without a flow; a flow's own row counts instead of it. No row: for ever."""
+    """The workspace's rule is the row without a flow; a flow's own row counts instead of it. No row: for ever.
+
+    A run goes by the rule that counts when it is recorded: a trigger reads it (migration 0002_no_store).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     chatflow = models.ForeignKey(Chatflow, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    is_stored = models.BooleanField(
+        "stored", default=True, help_text="No: what was asked and said is deleted once a run has ended."
+    )
     days = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: for ever."
     )
@@ -30,4 +36,5 @@ class Retention(WorkspaceScoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.chatflow_id or self.workspace_id}: {self.days or 'for ever'}"
+        kept = f"{self.days} days" if self.days else "for ever"
+        return f"{self.chatflow_id or self.workspace_id}: {kept if self.is_stored else 'not stored'}"

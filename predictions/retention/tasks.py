@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from forjinn.celery import FORGET_CONVERSATIONS, app
-from predictions.retention.services import forget_conversations
+from forjinn.celery import EMPTY_RUNS, FORGET_CONVERSATIONS, app
+from predictions.retention.services import empty_runs, forget_conversations
 
 logger = logging.getLogger(__name__)
 
@@ -15,3 +15,10 @@ def forget_old_conversations() -> None:
     """Delete what is over. Safe to be told twice."""
     if count := forget_conversations():
         logger.info("runs and messages deleted: their retention is over", extra={"count": count})
+
+
+@app.task(name=EMPTY_RUNS)  # type: ignore[untyped-decorator]  # celery has no types
+def empty_ended_runs() -> None:
+    """Delete what is not to be stored. Safe to be told twice."""
+    if count := empty_runs():
+        logger.info("runs emptied: nothing of them is stored", extra={"count": count})

@@ -21,22 +21,27 @@ AFFECTED = OpenApiResponse(
 )
 
 
-class DaysSerializer(serializers.Serializer[Any]):
-    """For how many days; null is for ever."""
+class RuleSerializer(serializers.Serializer[Any]):
+    """For how many days; null is for ever. Without `store` nothing is kept of what is asked and said."""
 
     days = serializers.IntegerField(min_value=1, max_value=LONGEST_D, allow_null=True)
+    store = serializers.BooleanField(
+        source="is_stored",
+        default=True,
+        help_text="False: what a run was asked and what it said is deleted a minute after it has ended.",
+    )
 
 
-class FlowDaysSerializer(DaysSerializer):
+class FlowRuleSerializer(RuleSerializer):
     """The rule of one flow, which counts instead of the workspace's."""
 
     chatflowId = serializers.UUIDField()
 
 
-class RetentionSerializer(DaysSerializer):
+class RetentionSerializer(RuleSerializer):
     """The workspace's rule, and those of single flows."""
 
-    flows = FlowDaysSerializer(many=True)
+    flows = FlowRuleSerializer(many=True)
 
 
 class RetentionView(APIView):
@@ -48,14 +53,13 @@ class RetentionView(APIView):
     def get(self, request: Request) -> Response:
         access = access_of(request)
         rules = list(Retention.objects.of(access.workspace_id).order_by("id"))
-        own = next((rule.days for rule in rules if rule.chatflow_id is None), None)
-        flows = [{"chatflowId": str(rule.chatflow_id), "days": rule.days} for rule in rules if rule.chatflow_id]
-        return Response({"days": own, "flows": flows})
+        own = next((_shown(rule) for rule in rules if rule.chatflow_id is None), _shown(Retention()))
+        return Response({**own, "flows": [_shown(rule) for rule in rules if rule.chatflow_id]})
 
     @extend_schema(
         operation_id="retention_set",
         summary="Keep runs for so many days: older ones that have ended are deleted within minutes.",
-        request=DaysSerializer,
+        request=RuleSerializer,
         responses=RetentionSerializer,
     )
     def put(self, request: Request) -> Response:
@@ -71,12 +75,12 @@ class FlowRetentionView(APIView):
     @extend_schema(
         operation_id="flow_retention_set",
         summary="Keep a flow's runs for so many days, whatever the workspace's rule says.",
-        request=DaysSerializer,
-        responses=FlowDaysSerializer,
+        request=RuleSerializer,
+        responses=FlowRuleSerializer,
     )
     def put(self, request: Request, chatflow_id: str) -> Response:
         flow = Chatflow.objects.get_for(access_of(request).workspace_id, pk=chatflow_id)
-        return Response({"chatflowId": str(flow.pk), "days": _set(request, flow).days})
+        return Response(_shown(_set(request, flow)))
 
     @extend_schema(
         operation_id="flow_retention_delete",
@@ -89,8 +93,13 @@ class FlowRetentionView(APIView):
         return Response({"affected": deleted})
 
 
+def _shown(rule: Retention) -> dict[str, Any]:
+    flow = {"chatflowId": str(rule.chatflow_id)} if rule.chatflow_id else {}
+    return {**flow, "days": rule.days, "store": rule.is_stored}
+
+
 def _set(request: Request, flow: Chatflow | None) -> Retention:
-    form = DaysSerializer(data=request.data)
+    form = RuleSerializer(data=request.data)
     form.is_valid(raise_exception=True)
     rule, _ = Retention.objects.update_or_create(
         workspace_id=access_of(request).workspace_id, chatflow=flow, defaults=form.validated_data

@@ -19,7 +19,7 @@ PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 def test_the_pages_calls_do_what_it_says(platform: Platform, new_flow: NewFlow, model: ScriptedModel) -> None:
     text = PAGE.read_text()
-    make_secret, ask, export, erase, keep = BLOCK.findall(text)
+    make_secret, ask, export, erase, keep, store_nothing = BLOCK.findall(text)
     flow = new_flow(drawing.conversation(model.url), isPublic=True)
     known = {"URL": platform.url, "KEY": platform.api_key, "FLOW": flow}
 
@@ -32,6 +32,7 @@ def test_the_pages_calls_do_what_it_says(platform: Platform, new_flow: NewFlow, 
     assert answered["chatId"] == "c1"
     assert erased == {"executions": 1, "messages": 2}
     assert shell(keep, **known)["days"] == 90
+    assert shell(store_nothing, **known)["store"] is False
     platform.call("PUT", "/api/v1/retention", {"days": None})
     assert (first["kind"], first["content"]) == ("message", "Where is my order?")
     with pytest.raises(AssertionError, match="Nothing is kept"):

@@ -16,13 +16,13 @@ def test_a_workspace_and_each_flow_have_days_of_their_own(api: Api, workspace: W
     before = api.get("/retention").json()
 
     api.put("/retention", {"days": 90})
-    api.put(f"/retention/{flow.pk}", {"days": 7})
+    api.put(f"/retention/{flow.pk}", {"days": 7, "store": False})
     after = api.get("/retention").json()
     api.delete(f"/retention/{flow.pk}")
     api.put("/retention", {"days": None})
 
-    assert before == api.get("/retention").json() == {"days": None, "flows": []}
-    assert after == {"days": 90, "flows": [{"chatflowId": str(flow.pk), "days": 7}]}
+    assert before == api.get("/retention").json() == {"days": None, "store": True, "flows": []}
+    assert after == {"days": 90, "store": True, "flows": [{"chatflowId": str(flow.pk), "days": 7, "store": False}]}
 
 
 @pytest.mark.parametrize("days", [0, -1, "soon", 100_000, 1.5])
