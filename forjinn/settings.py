@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from forjinn.embedded.state import load_secrets, service_urls
 from forjinn.env import database_from_url, env_bool, env_int, env_list, env_text, oidc_apps
 
@@ -79,6 +82,7 @@ MIDDLEWARE = [
     "forjinn.core.middleware.pages_only",
 ]
 PAGES_MIDDLEWARE = [
+    "forjinn.core.foreign_calls.told_in_json",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -155,6 +159,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL or "redis://127.0.0.1:6379/0",
         "KEY_PREFIX": "forjinn:cache",
+        # One that is gone is told within seconds; the driver's own way is to try again and again.
+        "OPTIONS": {"socket_connect_timeout": 2.0, "socket_timeout": 2.0, "retry": Retry(NoBackoff(), 1)},
     }
 }
 

@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse
 
 AUTH_CHALLENGE = 'Bearer realm="api"'
 DATABASE_AWAY = "Unavailable for the moment: the database cannot be reached"
+REDIS_AWAY = "Unavailable for the moment: Redis cannot be reached"
 
 
 class AppError(Exception):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 ADMINISTRATION = "/admin/"
-ACCOUNTS = ("/_allauth/", "/accounts/")
+ACCOUNTS_API = "/_allauth/"
+ACCOUNTS = (ACCOUNTS_API, "/accounts/")
 PROBES = frozenset({"/health", "/ready"})
 
 
@@ -14,3 +15,8 @@ def is_api(path: str) -> bool:
 
 def is_page(path: str) -> bool:
     return path not in PROBES and not is_api(path)
+
+
+def speaks_json(path: str) -> bool:
+    """Whether refusals are told as JSON here: to programs, and by the accounts' own API, which is served as a page."""
+    return is_api(path) or path.startswith(ACCOUNTS_API)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,14 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views import defaults
+from redis.exceptions import RedisError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from forjinn.core.errors import (
     DATABASE_AWAY,
+    REDIS_AWAY,
     AppError,
     BadRequest,
     Forbidden,
@@ -26,7 +29,7 @@ from forjinn.core.errors import (
     error_headers,
     error_response,
 )
-from forjinn.core.paths import is_api
+from forjinn.core.paths import speaks_json
 
 logger = logging.getLogger(__name__)
 
@@ -58,21 +61,22 @@ def handle_exception(exc: Exception, context: Mapping[str, Any]) -> Response | N
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler404: JSON for programs, a page for people."""
-    if is_api(request.path):
+    if speaks_json(request.path):
         return error_response(NotFound(f"Nothing here: {request.method} {request.path[:200]}"), request)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """handler500. The log has the traceback under the same request id."""
-    if is_api(request.path):
-        return error_response(AppError("The server failed; its log names this request id"), request)
+    if speaks_json(request.path):
+        failed = AppError("The server failed; its log names this request id")
+        return error_response(_part_away(sys.exc_info()[1]) or failed, request)
     return defaults.server_error(request)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler400: what Django itself refuses: a forbidden host name, a body that is too large."""
-    if is_api(request.path):
+    if speaks_json(request.path):
         return error_response(_as_app_error(exception) or BadRequest("The request cannot be read"), request)
     return defaults.bad_request(request, exception)
 
@@ -93,9 +97,18 @@ def _as_app_error(exc: Exception) -> AppError | None:
             return PayloadTooLarge("The body is too large")
         case SuspiciousOperation():
             return BadRequest("The request cannot be read")
+    return _part_away(exc)
+
+
+def _part_away(exc: BaseException | None) -> AppError | None:
+    """What a failure is that will pass by itself."""
+    match exc:
         case OperationalError() | InterfaceError():
             logger.warning("database away", extra={"error": type(exc).__name__})
             return Unavailable(DATABASE_AWAY)
+        case RedisError():
+            logger.warning("redis away", extra={"error": type(exc).__name__})
+            return Unavailable(REDIS_AWAY)
     return None
 
 
