@@ -22,25 +22,26 @@ from predictions.stream import stream_key
 OPEN = (Execution.State.QUEUED, Execution.State.RUNNING)
 BATCH = 500
 
-# One index entry is read for each end user, however many runs each of them has.
-LIST = """
+# Of runs, and of messages whose runs were deleted. One index entry of each is read for an end user, however much of
+# theirs there is; `least` and `greatest` ignore what is not there.
+NAMED = "workspace_id = %(workspace_id)s::uuid AND end_user LIKE 'user:%%'"
+NEXT = f"""least(
+    (SELECT end_user FROM predictions_execution WHERE {NAMED} AND end_user > {{after}} ORDER BY end_user LIMIT 1),
+    (SELECT end_user FROM predictions_chatmessage WHERE {NAMED} AND end_user > {{after}} ORDER BY end_user LIMIT 1))"""  # noqa: S608 -- of constants
+SEEN = f"""{{which}}(
+    (SELECT created_at FROM predictions_execution
+     WHERE {NAMED} AND end_user = seen.end_user ORDER BY id {{order}} LIMIT 1),
+    (SELECT created_at FROM predictions_chatmessage
+     WHERE {NAMED} AND end_user = seen.end_user ORDER BY id {{order}} LIMIT 1))"""  # noqa: S608 -- of constants
+LIST = f"""
 WITH RECURSIVE seen AS (
-    (SELECT end_user FROM predictions_execution
-     WHERE workspace_id = %(workspace_id)s::uuid AND end_user LIKE 'user:%%' AND end_user > %(after)s
-     ORDER BY end_user LIMIT 1)
+    SELECT {NEXT.format(after="%(after)s")} AS end_user
     UNION ALL
-    SELECT (SELECT end_user FROM predictions_execution
-            WHERE workspace_id = %(workspace_id)s::uuid AND end_user LIKE 'user:%%' AND end_user > seen.end_user
-            ORDER BY end_user LIMIT 1)
-    FROM seen WHERE seen.end_user IS NOT NULL
+    SELECT {NEXT.format(after="seen.end_user")} FROM seen WHERE seen.end_user IS NOT NULL
 )
-SELECT seen.end_user, first.created_at, last.created_at FROM seen,
-    LATERAL (SELECT created_at FROM predictions_execution WHERE workspace_id = %(workspace_id)s::uuid
-        AND end_user LIKE 'user:%%' AND end_user = seen.end_user ORDER BY id LIMIT 1) first,
-    LATERAL (SELECT created_at FROM predictions_execution WHERE workspace_id = %(workspace_id)s::uuid
-        AND end_user LIKE 'user:%%' AND end_user = seen.end_user ORDER BY id DESC LIMIT 1) last
-WHERE seen.end_user IS NOT NULL LIMIT %(limit)s
-"""
+SELECT seen.end_user, {SEEN.format(which="least", order="ASC")}, {SEEN.format(which="greatest", order="DESC")}
+FROM seen WHERE seen.end_user IS NOT NULL LIMIT %(limit)s
+"""  # noqa: S608 -- likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,13 @@ def list_end_users(workspace_id: UUID, *, after: str, limit: int) -> list[EndUse
 
 def find_end_user(workspace_id: UUID, subject: str) -> EndUser:
     """Raises NotFound for somebody of whom nothing is kept."""
-    runs = _runs(workspace_id, subject)
-    first, last = runs.order_by("id").first(), runs.order_by("id").last()
-    if first is None or last is None:
+    kept = () if "\0" in subject else (_runs(workspace_id, subject), _messages(workspace_id, subject))
+    times = [
+        row.created_at for rows in kept for row in (rows.order_by("id").first(), rows.order_by("id").last()) if row
+    ]
+    if not times:
         raise NotFound(f"Nothing is kept of an end user {subject[:64]}")
-    return EndUser(subject, first.created_at, last.created_at)
+    return EndUser(subject, min(times), max(times))
 
 
 def export_end_user(workspace_id: UUID, subject: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

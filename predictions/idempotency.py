@@ -1,7 +1,7 @@
 """`Idempotency-Key`: however often a request is sent again, it starts or resumes one run, and gets its answer.
 
 The key is written down in the statement that records the run, so of many at once one wins and the rest attach to its
-run. Keys live for 24 hours, apart for each workspace, flow and API key.
+run. Keys live for 24 hours, apart for each workspace, flow, API key and speaker.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_once(request: HttpRequest, *scope: object) -> Once | None:
         return None
     if not key or len(key) > LONGEST or not key.isprintable():
         raise RequestInvalid(f"{HEADER}: expected 1 to {LONGEST} printable characters")
-    # The key that calls is in the scope: callers of a public flow who hit on one key must not meet.
+    # Who calls is in the scope: callers of a public flow who hit on one key must not meet.
     within = hashlib.sha256("\n".join(map(str, scope)).encode())
     whole = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + request.body)
     return Once(within.hexdigest(), key, whole.hexdigest())

@@ -9,9 +9,12 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from apikeys.records import KeyRecord
+from chatflows.access import resource_of
 from chatflows.records import FlowRecord
 from forjinn.core.errors import Unauthenticated
+from forjinn.core.rates import network_of
 from predictions.admission import Caller
+from workspaces.access import Access
 from workspaces.end_users import subject_of
 
 HEADER = "X-End-User"
@@ -27,14 +30,25 @@ async def speaker_of(request: HttpRequest, flow: FlowRecord, caller: Caller, tok
     token = request.headers.get(HEADER, "") or token
     if token:
         return PREFIX + await subject_of(flow.workspace_id, token)
-    access = caller.access
-    is_page = isinstance(access, KeyRecord) and access.is_publishable  # anybody can read such a key in the page
-    if access is not None and access.workspace_id == flow.workspace_id and not is_page:
+    if caller.access is not None and _speaks_for_others(caller.access, flow):
         return ""
     rules = flow.api_config.get("endUsers")
     if isinstance(rules, dict) and rules.get("required") is True:
         raise Unauthenticated(f"This flow takes visitors whom its page's server has named: send {HEADER}")
     return VISITOR
+
+
+def _speaks_for_others(access: Access, flow: FlowRecord) -> bool:
+    """Whether they speak for users of their own: who may not execute the flow is a visitor where it is public."""
+    is_page = isinstance(access, KeyRecord) and access.is_publishable  # anybody can read such a key in the page
+    is_own = access.workspace_id == flow.workspace_id
+    return is_own and not is_page and access.may(f"{resource_of(flow.kind)}:execute", flow.id)
+
+
+def apart(speaker: str, address: str) -> str:
+    """What keeps a speaker's requests apart from those of others who send the same; visitors have no name of their own,
+    and are told apart by where they call from."""
+    return f"{VISITOR} {network_of(address)}" if speaker == VISITOR else speaker
 
 
 def name_of(speaker: str) -> str | None:

@@ -35,7 +35,7 @@ from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
 from predictions.seats import Seat, take_seat
 from predictions.services import RunFailedError, find_run
-from predictions.speakers import speaker_of
+from predictions.speakers import apart, speaker_of
 from predictions.sse import Frames, stream_response
 from predictions.store import Store
 from predictions.stream import EntryId
@@ -73,7 +73,8 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
     asked = read_request(request)
     asked = replace(asked, end_user=await speaker_of(request, flow, caller, asked.end_user_token))
     preference = read_preference(request)
-    once = read_once(request, flow.workspace_id, flow.id, caller.access.id if caller.access else "")
+    whose = [part for part in (apart(asked.end_user, caller.address),) if part]
+    once = read_once(request, flow.workspace_id, flow.id, caller.access.id if caller.access else "", *whose)
     is_streaming, key_id = asked.wants_stream and flow.is_streamable, own_key_id(caller.access, flow)
     with contextlib.ExitStack() as leaving:
         seat = take_seat(caller.address, key_id) if is_streaming and preference.wait_s is None else None
@@ -201,7 +202,14 @@ async def execution_stream(request: HttpRequest, execution_id: str) -> HttpRespo
     with system_scope():  # whose it is decides who may follow it
         run = await find_run(web_process().pool, execution_id=_uuid(execution_id))
     caller = await read_caller(request)
-    flow = await find_callable_flow(str(run.chatflow_id), caller)
+    try:
+        flow = await find_callable_flow(str(run.chatflow_id), caller)
+    except NotFound:
+        found = await afind_flow(run.chatflow_id)
+        if found is not None and own_key_id(caller.access, found) is not None:
+            raise
+        # In the words of a run that does not exist: a stranger learns neither that it does, nor its flow's id.
+        raise NotFound(f"Execution {run.id} not found") from None
     last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
     speaker = await speaker_of(request, flow, caller, request.GET.get("endUserToken", ""))
     return await follow(flow, run.id, last.rpartition(":")[2], caller, speaker=speaker, is_brief=wants_brief(request))

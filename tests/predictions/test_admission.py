@@ -170,6 +170,17 @@ def test_a_neighbours_flow_is_as_unknown_as_one_that_does_not_exist(neighbour: C
     assert foreign.json()["message"].replace(chat, UNKNOWN) == unknown.json()["message"]
 
 
+def test_a_neighbours_run_is_as_unknown_as_one_that_does_not_exist(
+    holder: Caller, neighbour: Caller, chat: str
+) -> None:
+    run = holder.answer(chat, "Hi")["executionId"]
+
+    unknown, foreign = (neighbour.http.get(f"/executions/{one}/stream") for one in (UNKNOWN, run))
+
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json()["message"].replace(run, UNKNOWN) == unknown.json()["message"]
+
+
 def test_deploying_and_publishing_act_at_once(holder: Caller, visitor: Caller, chat: str, change: Any) -> None:
     def statuses() -> tuple[int, int]:
         return holder.predict(chat, "Hi").status_code, visitor.predict(chat, "Hi").status_code

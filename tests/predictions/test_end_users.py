@@ -94,6 +94,31 @@ def test_a_visitor_reads_nothing_of_what_a_key_said_under_the_same_id(
     assert CANARY not in asked_of(model)
 
 
+@pytest.mark.parametrize("limits", [{"permissions": ["variables:view"]}, {"flows": True}])
+def test_a_key_that_may_not_execute_a_public_flow_is_a_visitor_there(
+    platform: Platform, public: str, chat: str, holder: Caller, model: ScriptedModel, limits: dict[str, Any]
+) -> None:
+    holder.answer(public, f"Customer 43 says {CANARY}", overrideConfig={"sessionId": "43"})
+    of_another_flow = {"flows": [chat]} if "flows" in limits else limits
+    made = holder.http.post("/apikey", json={"keyName": "of something else", **of_another_flow}).json()
+
+    with Caller(platform.url, made["apiKey"]) as limited:
+        limited.answer(public, "What did I say?", overrideConfig={"sessionId": "43"})
+
+    assert CANARY not in asked_of(model)
+
+
+def test_two_end_users_who_hit_on_one_idempotency_key_do_not_meet(page: Page, public: str) -> None:
+    def ask(subject: str) -> httpx.Response:
+        headers = {"X-End-User": page.token(subject), "Idempotency-Key": "1"}
+        return httpx.post(f"{page.url}/api/v1/prediction/{public}", json={"question": "Hi"}, headers=headers)
+
+    first, other, again = ask("ann"), ask("bob"), ask("ann")
+
+    assert first.json()["executionId"] != other.json()["executionId"]
+    assert again.json() == first.json()
+
+
 def test_a_run_is_followed_by_its_own_end_user_alone(page: Page, public: str) -> None:
     run = page.ask(public, "Hi", "ann").json()["executionId"]
 
@@ -161,6 +186,25 @@ def test_somebody_who_is_erased_is_nowhere_any_more(
     assert inside(f"needle = {f'I am {CANARY}'!r}\n{EVERYWHERE}") == []
     assert holder.http.get(own).status_code == 404
     assert holder.http.get("/end-users/stays").status_code == 200
+
+
+def test_what_was_said_in_runs_that_are_gone_is_erased_as_well(page: Page, public: str, holder: Caller) -> None:
+    run = page.ask(public, f"I said {CANARY}", "half-gone").json()["executionId"]
+    assert holder.http.delete(f"/executions/{run}").status_code == 200
+
+    listed = {one["id"] for one in holder.http.get("/end-users").json()}
+    exported = holder.http.get("/end-users/half-gone/export").text
+    erased = holder.http.delete("/end-users/half-gone")
+
+    assert "half-gone" in listed
+    assert CANARY in exported
+    assert erased.json() == {"executions": 0, "messages": 2}
+    assert CANARY not in holder.http.get(f"/chatmessage/{public}").text
+
+
+@pytest.mark.parametrize("suffix", ["", "/export"])
+def test_a_name_that_no_row_can_hold_is_nobodys(holder: Caller, suffix: str) -> None:
+    assert holder.http.get(f"/end-users/%00{suffix}").status_code == 404
 
 
 def test_an_end_user_of_a_strangers_workspace_is_not_there(page: Page, public: str, neighbour: Caller) -> None:
