@@ -8,4 +8,4 @@ class ChatflowsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers what watches the models.
-        from chatflows import records, vectors  # noqa: F401
+        from chatflows import deployments, records, vectors  # noqa: F401

@@ -16,6 +16,7 @@ from apikeys.records import conditions_of, note_use
 from apikeys.services import create_api_key, revoke_api_key
 from chatflows.models import Chatflow, Deployment
 from forjinn.core.records import RecordCache, announce_stale
+from workspaces.models import Workspace
 
 KEY_SHAPE = re.compile(r"cf_[A-Za-z0-9_-]{40}")
 
@@ -74,6 +75,14 @@ _deployments = RecordCache[str, DeploymentRecord]("deployments", _load, read_key
 def _announce_key(instance: ApiKey, **_: object) -> None:
     for digest in instance.digests:
         announce_stale("deployments", digest)
+
+
+@receiver(post_save, sender=Workspace)
+def _announce_all(instance: Workspace, update_fields: frozenset[str] | None = None, **_: object) -> None:
+    """Archived or brought back."""
+    if update_fields and "archived_at" in update_fields:
+        for key in ApiKey.objects.of(instance.pk).filter(kind=ApiKey.Kind.DEPLOYMENT):
+            _announce_key(key)
 
 
 @receiver(post_save, sender=Deployment)

@@ -23,7 +23,9 @@ TOKENS = ("token", "participant_token")  # in the query, where browsers cannot s
 # Whoever revokes a key that has leaked ends the tokens that were made with it, too.
 STANDS = """
 SELECT FROM chatflows_deployment deployment JOIN apikeys_apikey key ON key.id = deployment.apikey_id
+JOIN workspaces_workspace workspace ON workspace.id = deployment.workspace_id
 WHERE deployment.id = %b AND key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > now())
+    AND workspace.archived_at IS NULL
 """
 
 

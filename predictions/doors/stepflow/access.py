@@ -10,12 +10,24 @@ from django.http import HttpRequest
 
 from apikeys.records import afind_key
 from forjinn.core.errors import Unauthenticated
+from forjinn.core.scopes import system_scope
 from predictions.admission import Caller, needed_access
+from predictions.pool import borrowed
+from predictions.web import web_process
 from workspaces.access import Access, actor_of, admit_access
 
 PREFIX = "pat_"
 LIFETIME = timedelta(hours=24)  # of a token, from the beginning of its run
 KEY_MISSING = "API key missing: send X-API-Key: <key> or Authorization: Bearer <key>"
+
+# Whoever revokes a key that has leaked ends the tokens that came with it, too; one that is gone, or whose workspace was
+# archived, is as good as revoked.
+ENDED = """
+SELECT FROM predictions_execution run JOIN workspaces_workspace workspace ON workspace.id = run.workspace_id
+LEFT JOIN apikeys_apikey key ON key.id = (run.request->>'key')::uuid AND key.revoked_at IS NULL
+    AND (key.expires_at IS NULL OR key.expires_at > now())
+WHERE run.id = %b AND (workspace.archived_at IS NOT NULL OR (run.request ? 'key' AND key.id IS NULL))
+"""
 
 
 async def read_caller(request: HttpRequest) -> Caller:
@@ -53,9 +65,16 @@ async def reading_access(request: HttpRequest, run_id: UUID | None) -> Access | 
         admit_access(request, access)
         access.check("executions:view")
         return access
-    if run_id is None or not _shows(token, run_id):
-        raise Unauthenticated("Invalid token: it shows one run, for 24 hours after that was triggered")
+    if run_id is None or not _shows(token, run_id) or await _has_ended(run_id):
+        raise Unauthenticated("Invalid token: it shows one run, for 24 hours at most, and ends with the run's key")
     return None
+
+
+async def _has_ended(run_id: UUID) -> bool:
+    """Whether what the run was triggered with is no good any more."""
+    with system_scope():  # a token names a run, and no workspace
+        async with borrowed(web_process().pool) as connection:
+            return await (await connection.execute(ENDED, [run_id])).fetchone() is not None
 
 
 def token_of(run_id: UUID) -> str:

@@ -156,6 +156,21 @@ print(json.dumps(tokens))
     assert stepflow.http.get(f"/runs/{old[0]}").status_code == 200
 
 
+def test_a_token_ends_with_the_key_that_triggered_its_run(
+    platform: Platform, keyless: Stepflow, holder: Caller, flow_id: str
+) -> None:
+    key = holder.http.post("/apikey", json={"keyName": "leaked"}).json()
+    with Stepflow(platform.url, key["apiKey"]) as client:
+        triggered = client.trigger(flow_id)
+    token = {"token": triggered["publicAccessToken"]}
+    before = keyless.http.get(f"/runs/{triggered['runId']}", params=token).status_code
+
+    assert holder.http.delete(f"/apikey/{key['id']}").status_code == 200
+
+    assert before == 200
+    assert refused(keyless.http.get(f"/runs/{triggered['runId']}", params=token)) == (401, "UNAUTHORIZED")
+
+
 def test_another_workspaces_flows_and_runs_are_not_there(
     foreigner: Stepflow, stepflow: Stepflow, new_flow: NewFlow, flow_id: str, triggered: dict[str, Any]
 ) -> None:
