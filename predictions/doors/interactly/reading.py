@@ -151,7 +151,7 @@ def _json_object(request: HttpRequest) -> dict[str, Any]:
         body = json.loads(request.body)  # not the faster one: this says where it broke, as clients of this API expect
     except json.JSONDecodeError as exc:
         raise Unreadable([Fault(("body", exc.pos), "JSON decode error", "json_invalid", {"error": exc.msg})]) from exc
-    except (UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # bytes that are no text, a number of more digits than are read
         raise Unreadable([Fault(("body", 0), "JSON decode error", "json_invalid", {"error": str(exc)})]) from exc
     if not isinstance(body, dict):
         words = "Input should be a valid dictionary or object to extract fields from"

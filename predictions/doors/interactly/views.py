@@ -73,6 +73,7 @@ async def pump(request: HttpRequest, workflow_id: str, run_id: str) -> HttpRespo
     access = access_of(request)
     flow = await _flow(workflow_id, access)
     await find_callable_flow(str(flow.id), await read_caller(request))
+    check_flow_access(access, "execute", kind=flow.kind, flow_id=flow.id)
     pool = web_process().pool
     session = await find_session(pool, object_id=run_id, workspace_id=access.workspace_id) if _is_id(run_id) else None
     if session is None or session.chatflow_id != flow.id:
@@ -133,6 +134,8 @@ async def _taken(request: HttpRequest, workflow_id: str, turn: Turn) -> Taken:
         await find_callable_flow(str(flow.id), caller)
     else:
         await admit(process.redis, str(flow.id), caller, has_body=True)
+    # Also where the flow is public: here everybody has the rights of a key, not those of a visitor.
+    check_flow_access(access, "execute", kind=flow.kind, flow_id=flow.id)
     preference = read_preference(request)
     wait_s = TURN_WAIT_S if preference.wait_s is None else min(preference.wait_s, TURN_WAIT_S)
     asked = Asked(

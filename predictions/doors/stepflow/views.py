@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from chatflows.access import either
+from chatflows.access import check_flow_access, either
 from chatflows.records import FlowRecord, afind_named_flow
 from forjinn.core.errors import NotFound
 from forjinn.core.jsontext import to_json
@@ -131,6 +131,8 @@ async def _find_workflow(process: WebProcess, access: Access, caller: Caller, wo
     if flow is None or not access.reaches(flow.id):
         raise WorkflowNotFound(f"Workflow not found: no flow here has the slug or id {workflow_id[:100]!r}")
     await check_rate(process.redis, flow, caller.address, access.id)
+    # Also where the flow is public: here everybody has the rights of a key, not those of a visitor.
+    check_flow_access(access, "execute", kind=flow.kind, flow_id=flow.id)
     try:
         return await find_callable_flow(str(flow.id), caller)
     except NotFound as exc:
