@@ -124,6 +124,7 @@ def ordered(one: dict[str, Any]) -> dict[str, Any]:
         ('{"run_input": {', ["body", 15], "json_invalid"),
         ("{]", ["body", 1], "json_invalid"),
         (b"\xff\xfe{", ["body", 0], "json_invalid"),
+        (b'{"run_input": %b}' % (b"1" * 5000), ["body", 0], "json_invalid"),
     ],
 )
 def test_a_body_that_is_no_json_is_refused(text: Any, loc: list[Any], kind: str, turns: TurnClient) -> None:
