@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from forjinn.core.scopes import enter
 from predictions.admission import Caller, let_in
 from predictions.limits import check_rate, own_key_id
 from predictions.requests import MAX_ID, HumanAnswer, PredictionRequest, RequestInvalid, check_json
+from predictions.speakers import speaker_of
 from predictions.store import Store
 from predictions.triggers import openapi
 from predictions.triggers.calls import (
@@ -61,10 +63,13 @@ async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
         refused = error_response(MethodNotAllowed(f"This webhook is called by {method}, not {request.method}"), request)
         refused.headers["Allow"] = method
         return refused
-    _check_caller(request, caller, flow, start, webhook)
+    is_signed = _check_caller(request, caller, flow, start, webhook)
     body = _read_body(request, start)
     check_parameters(start, body=body, query=request.GET, headers=request.headers)
-    return await _answered(request, flow, start, webhook, _asked(request, body, start))
+    asked = _asked(request, body, start)
+    if not is_signed:
+        asked = replace(asked, end_user=await speaker_of(request, flow, caller))
+    return await _answered(request, flow, start, webhook, asked)
 
 
 async def _find_flow(chatflow_id: str) -> FlowRecord:
@@ -105,21 +110,25 @@ async def _answered(
     return response
 
 
-def _check_caller(request: HttpRequest, caller: Caller, flow: FlowRecord, start: Start, webhook: Webhook) -> None:
-    """Signed calls, if the author has asked for them or has set a secret; any, if they have said so; else a key's."""
+def _check_caller(request: HttpRequest, caller: Caller, flow: FlowRecord, start: Start, webhook: Webhook) -> bool:
+    """Signed calls, if the author has asked for them or has set a secret; any, if they have said so; else a key's.
+
+    Whether it is a signed one.
+    """
     wants_signature = start.flag("webhookEnableAuth")
     secrets = [secret for secret in (*webhook.secrets(), start.text("webhookSecret")) if secret]
     if wants_signature is False:
-        return
+        return False
     if wants_signature is None and not secrets:
         let_in(flow, caller, str(flow.id))
-        return
+        return False
     if not secrets:
         raise Unauthenticated(f"This webhook takes signed calls only and has no secret: give trigger {webhook.id} one")
     check_time(request.headers)
     is_token = start.text("webhookSignatureType", "hmac-sha256") == "plain-token"
     header = start.text("webhookSignatureHeader", SIGNATURE_HEADER)
     check_signature(request.headers, request.body, secrets, header, "plain-token" if is_token else "hmac-sha256")
+    return True
 
 
 def _read_body(request: HttpRequest, start: Start) -> dict[str, Any]:

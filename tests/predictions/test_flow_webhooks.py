@@ -181,6 +181,20 @@ class TestWhoMayCall:
     def test_a_public_flow_needs_no_key(self, new_hook: Any) -> None:
         assert new_hook(webhookEnableAuth="", flow={"isPublic": True}).call({}).status_code == 200
 
+    def test_who_shows_nothing_answers_no_run_of_who_does(
+        self, platform: Platform, holder: Caller, new_flow: NewFlow
+    ) -> None:
+        start = {"startInputType": "webhookTrigger", "webhookEnableAuth": ""}
+        flow_id = new_flow(drawing.approval_flow("Sent", **start), type="AGENTFLOW", isPublic=True)
+        hook, key = Hook(platform, holder, flow_id), {"Authorization": f"Bearer {platform.api_key}"}
+        hook.call({"chatId": "42"}, headers=key)
+        answer = {"chatId": "42", "humanInput": {"type": "proceed"}}
+
+        stranger, own = hook.call(answer), hook.call(answer, headers=key)
+
+        assert stranger.status_code == 409
+        assert own.json()["text"] == "Sent"
+
     def test_without_a_secret_nothing_can_be_verified(self, new_hook: Any, platform: Platform) -> None:
         hook = new_hook(webhookEnableAuth=True)
 
