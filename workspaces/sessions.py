@@ -5,6 +5,7 @@ Read anew for each call, so that whoever is suspended, removed or given another 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -75,6 +76,9 @@ class _Check(CsrfViewMiddleware):
     def problem(self, request: HttpRequest) -> str | None:
         if request.method in SAFE:
             return None
+        request = copy(request)
+        # Of a POST the check would look for the token in the body's form, after which nobody could read that any more.
+        request.method = "PUT"
         self.process_request(request)
         found: str | None = self.process_view(request, lambda *_: HttpResponse(), (), {})  # type: ignore[assignment]
         return found

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.model_server import ScriptedModel
+from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller
-from tests.predictions.conftest import NewFlow
+from tests.predictions.conftest import Inside, NewFlow
+from tests.sessions import headers_of
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 IMAGE = {"type": "file", "name": "cat.png", "mime": "image/png", "data": PNG}
@@ -155,3 +158,26 @@ def test_json_text_that_is_none_is_refused_by_name(holder: Caller, chat: str) ->
 
     assert response.status_code == 400
     assert response.json()["message"].startswith("history: expected JSON text")
+
+
+SIGN_IN = """
+from tests.sessions import session_of
+from workspaces.models import Workspace
+print(json.dumps(session_of(Workspace.objects.get(pk={workspace!r}), "owner")))
+"""
+
+
+def test_somebody_who_has_signed_in_may_send_files(
+    platform: Platform, inside: Inside, seeing: str, model: ScriptedModel
+) -> None:
+    session = inside(SIGN_IN.format(workspace=platform.workspace_id))
+
+    answer = httpx.post(
+        f"{platform.url}/api/v1/prediction/{seeing}",
+        data={"question": "What is it?"},
+        files={"files": ("cat.png", b"\x89PNG\r\n\x1a\n", "image/png")},
+        headers=headers_of(session),
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert images_shown(model) == [PNG]
