@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,43 +71,70 @@ def test_no_template_of_ours_switches_escaping_off() -> None:
     pages = [path for folder in ("apikeys", "chatflows", "forjinn", "predictions", "workspaces") for path in
              (ROOT / folder).rglob("templates/**/*.html")]  # fmt: skip
 
+    assert pages
     assert [path for path in pages if "|safe" in path.read_text() or "autoescape off" in path.read_text()] == []
 
 
 @ON_ONE_LOOP
 @pytest.mark.parametrize(
-    "code",
+    ("code", "told"),
     [
-        "return process.env",
-        "return require('child_process').execSync('id').toString()",
-        "return require('fs').readFileSync('/etc/passwd', 'utf8')",
-        "return require('puppeteer').launch({ executablePath: '/bin/sh' })",
-        "return [].constructor.constructor('return process')().env",
-        "return (await import('node:os')).userInfo()",
-        "return await (await fetch('http://169.254.169.254/latest/meta-data/')).text()",
-        "return await (await fetch('file:///etc/passwd')).text()",
-        "return (await require('axios').get('http://[::ffff:169.254.169.254]/')).data",
-        "while (true) {}",
-        "const held = []; for (;;) held.push(new Uint8Array(1e6).fill(1))",
-        "return 'x'.repeat(5e6)",
+        ("return process.env", "process is not defined"),
+        ("return Deno.env.toObject()", "Deno is not defined"),
+        ("return require('child_process').execSync('id').toString()", r'require\("child_process"\) is not available'),
+        ("return require('node:fs').readFileSync('/etc/passwd', 'utf8')", r'require\("node:fs"\) is not available'),
+        (
+            "return require('puppeteer').launch({ executablePath: '/bin/sh' })",
+            r'require\("puppeteer"\) is not available',
+        ),
+        ("for (;;) require('cluster').fork()", r'require\("cluster"\) is not available'),
+        ("return [].constructor.constructor('return process')().env", "process is not defined"),
+        ("return (await import('node:os')).userInfo()", "Error loading module 'node:os'"),
+        ("return (await import('/etc/passwd')).default", "Error loading module '/etc/passwd'"),
+        ("return await (await fetch('http://169.254.169.254/latest/meta-data/')).text()", "EGRESS_ALLOW"),
+        ("return (await require('axios').get('http://[::ffff:169.254.169.254]/')).data", "EGRESS_ALLOW"),
+        ("return await fetch('http://metadata.google.internal/')", "EGRESS_ALLOW"),
+        ("return await (await fetch('file:///etc/passwd')).text()", "must begin with http"),
+        ("while (true) {}", "computed for more than 1 seconds"),
+        ("const held = []; for (;;) held.push(new Uint8Array(1e6).fill(1))", "more memory than the 64 MB"),
+        ("return 'x'.repeat(5e6)", "gave out more than the 4194304 bytes"),
     ],
 )
-async def test_a_function_reaches_nothing_and_takes_no_more_than_its_share(javascript: JavaScript, code: str) -> None:
-    with pytest.raises(NodeError):
+async def test_a_function_reaches_nothing_and_takes_no_more_than_its_share(
+    javascript: JavaScript, code: str, told: str
+) -> None:
+    with pytest.raises(NodeError, match=told):
         await javascript.run(code)
 
     assert await javascript.run("return 1 + 1") == 2
 
 
 @ON_ONE_LOOP
-@pytest.mark.parametrize("value", ["() => 1", "Symbol('x')", "new Map([[1, 2]])", "new Proxy({}, {})", "globalThis"])
-async def test_what_comes_out_of_a_function_is_data(javascript: JavaScript, value: str) -> None:
-    try:
-        came = await javascript.run(f"return {value}")
-    except NodeError:
-        return
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        ("() => 1", None),
+        ("class A {}", None),
+        ("Symbol('x')", None),
+        ("fetch", None),
+        ("NaN", None),
+        ("new Map([[1, 2]])", {}),
+        ("new Proxy({ a: 1 }, { get: () => 2 })", {"a": 2}),
+        ("[undefined, () => 1]", [None, None]),
+        ("({ run: () => 1, toJSON() { return { a: 1 } } })", {"a": 1}),
+        ("({ ['__proto__']: 1, __class__: 'x' })", {"__proto__": 1, "__class__": "x"}),
+        ("'\\ud800'", "\ufffd"),
+    ],
+)
+async def test_what_comes_out_of_a_function_is_data(javascript: JavaScript, value: str, came: Any) -> None:
+    assert await javascript.run(f"return {value}") == came
 
-    assert came is None or isinstance(came, str | dict)
+
+@ON_ONE_LOOP
+@pytest.mark.parametrize("value", ["10n", "(() => { const a = {}; a.a = a; return a })()", "({ get a() { throw 1 } })"])
+async def test_what_is_no_data_does_not_come_out(javascript: JavaScript, value: str) -> None:
+    with pytest.raises(NodeError, match="The function failed"):
+        await javascript.run(f"return {value}")
 
 
 PYTHON = (
@@ -122,6 +150,10 @@ PYTHON = (
     "9**9**9**9",
     "'a' * 10**9",
     "1; import os",
+    "lambda x=__import__('os').system('id'): x",  # a default is worked out where it is defined
+    "def f(x=exec('1')): return x",
+    "@exec\nclass A: pass",
+    "(x := 1)",
 )
 
 
@@ -147,42 +179,50 @@ def test_a_schema_in_source_text_is_read_and_never_run(code: str) -> None:
         to_json_schema(code)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "!!python/object/apply:os.system ['id']",
-        "!!python/name:os.system",
-        "openapi: &a [*a, *a]",
-        "!!js/function 'function () { return 1 }'",
-    ],
-)
-def test_a_document_in_yaml_makes_no_objects(text: str) -> None:
-    with pytest.raises(NodeInputError):
-        read_api(text)
+API = """
+openapi: 3.0.0
+info: {{version: "1", title: {title}}}
+servers: [{{url: "https://example.org"}}]
+paths: {{}}
+"""
+
+
+def test_a_document_in_yaml_is_read() -> None:
+    assert read_api(API.format(title="x")).url == "https://example.org"
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("title", "told"),
     [
-        *("{{ 7*7 }}", "{{ question.__class__ }}", "{{ question.__init__.__globals__ }}", "{{ ''.__class__.__mro__ }}"),
-        *(
-            "{% import os %}",
-            "${7*7}",
-            "#{7*7}",
-            "<%= 7*7 %>",
-            "{{ $vars.__class__ }}",
-            "{{ constructor.constructor }}",
-        ),
+        ("!!python/object/apply:os.getcwd []", "neither JSON nor YAML: could not determine a constructor"),
+        ("!!python/object/new:str [x]", "neither JSON nor YAML: could not determine a constructor"),
+        ("!!python/tuple [x]", "neither JSON nor YAML: could not determine a constructor"),
+        ("!!js/function 'return 1'", "neither JSON nor YAML: could not determine a constructor"),
+        ("&a [*a, *a]", "aliases"),
     ],
 )
-async def test_a_template_puts_values_in_and_works_nothing_out(nodes: NodeWorld, text: str) -> None:
+def test_a_document_in_yaml_makes_no_objects(title: str, told: str) -> None:
+    with pytest.raises(NodeInputError, match=told):
+        read_api(API.format(title=title))
+
+
+TEMPLATES = (
+    *("{{ 7*7 }}", "${7*7}", "#{7*7}", "<%= 7*7 %>", "{{ '7'|repeat }}", "{% import os %}", "{% if 1 %}x{% endif %}"),
+    *("{{ ''.__class__.__mro__ }}", "{{ $vars.__class__ }}", "{{ constructor.constructor }}", "{{ self.__init__ }}"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "became"),
+    [*((text, text) for text in TEMPLATES), ("{{ question }}", "hi"), ("{{ question.__init__.__globals__ }}", "hi")],
+)
+async def test_a_template_puts_values_in_and_works_nothing_out(nodes: NodeWorld, text: str, became: str) -> None:
     flow = parse_flow(drawing.flow([drawing.start(), drawing.reply(0, text)], drawing.path(*START_AND_REPLY)))
 
     events = [e async for e in run_flow(flow, nodes.context("hi").request, nodes.world, registry=load_registry())]
 
     assert isinstance(events[-1], RunFinished)
-    assert "49" not in events[-1].text
-    assert "class" not in events[-1].text.replace(text, "")
+    assert events[-1].text == became
 
 
 def csv_uri(text: str, name: str) -> str:
