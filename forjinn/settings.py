@@ -211,7 +211,11 @@ WHITENOISE_USE_FINDERS = True  # served from where the apps keep them: no collec
 WHITENOISE_AUTOREFRESH = False
 
 CORS_URLS_REGEX = r"^/(api|workflows)/.*$"
-CORS_ALLOW_ALL_ORIGINS = True  # no cookie is read there, so no origin gains anything by it
+# Any page may call with a key, which says itself from where it is good. With a person's cookie none but our own may:
+# credentials are never allowed, so browsers show no answer to another origin's page that sent the cookie; SameSite
+# keeps it from other sites' calls; and writes by it show a token and our own origin (`workspaces/sessions.py`).
+CORS_ALLOW_ALL_ORIGINS = True
+CORS_ALLOW_CREDENTIALS = False
 CORS_EXPOSE_HEADERS = [
     "ETag",
     "Idempotency-Replayed",

@@ -105,9 +105,11 @@ class World:
         body: Any = None,
         session: str = "",
         query: Mapping[str, str] | None = None,
+        origin: str = "",
     ) -> httpx.Response:
-        """As the holder of a key, or as the person of a session, or as nobody."""
+        """As the holder of a key, or as the person of a session, or as nobody; from a page of that origin."""
         headers = {"Authorization": f"Bearer {key}"} if key else headers_of(session) if session else {}
+        headers |= {"Origin": origin} if origin else {}
         url = f"{self.url}{addressed(call, ids)}"
         with self._http.stream(call.method, url, params=query, json=body, headers=headers) as response:
             if "event-stream" not in response.headers.get("Content-Type", ""):
