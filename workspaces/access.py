@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from forjinn.core.errors import Forbidden, NotFound
 from forjinn.core.scopes import enter
+from workspaces.models import User
 from workspaces.permissions import FLOW_BOUND, MAKES_FLOWS
 
 Rows = TypeVar("Rows", bound=QuerySet[Any])
@@ -95,6 +96,15 @@ def admit_access(request: Request | HttpRequest, access: Access) -> None:
 def actor_of(access: Access | None, request: HttpRequest) -> str:
     """Who is behind what is written now, for the audit trail: JSON."""
     who = {"kind": access.kind, "id": str(access.id), "name": access.name} if access else {"kind": "visitor"}
+    return _with_origin(who, request)
+
+
+def actor_of_person(person: User, request: HttpRequest, kind: str = "member") -> str:
+    """As `actor_of`, for what somebody does in no workspace in particular."""
+    return _with_origin({"kind": kind, "id": str(person.pk), "name": person.email}, request)
+
+
+def _with_origin(who: dict[str, str], request: HttpRequest) -> str:
     address, request_id = request.META.get("REMOTE_ADDR", ""), getattr(request, "request_id", "")
     return json.dumps({**who, "address": address, "requestId": request_id})
 

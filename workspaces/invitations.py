@@ -40,6 +40,13 @@ def find_invitation(token: str) -> Invitation | None:
     return rows.filter(expires_at__gt=timezone.now(), workspace__archived_at=None).first()
 
 
+def pending_of(user: User) -> list[Invitation]:
+    """The open invitations to addresses that the person has proved to be theirs, newest first."""
+    rows = Invitation.objects.select_related("workspace").filter(accepted_at=None, workspace__archived_at=None)
+    addressed = rows.filter(email__in=_addresses_of(user), expires_at__gt=timezone.now())
+    return list(addressed.order_by("-created_at"))
+
+
 @transaction.atomic
 def invite(*, workspace_id: UUID, email: str, role: str, inviter: str) -> Invitation:
     """Send an invitation; one that is open for the same address gets a new token, and the former one ends.
@@ -73,8 +80,7 @@ def invite(*, workspace_id: UUID, email: str, role: str, inviter: str) -> Invita
 def accept(*, token: str, user: User) -> Membership:
     """Make this person a member. Raises NotFound for a token that is not good, or was sent to another address."""
     invitation = find_invitation(token)
-    addresses: Any = user.emailaddress_set  # type: ignore[attr-defined]  # of django-allauth, which has no types
-    if invitation is None or not addresses.filter(email=invitation.email, verified=True).exists():
+    if invitation is None or invitation.email not in _addresses_of(user):
         # Alike: whether a token is good is nobody's business but the invited person's.
         raise NotFound("No open invitation for your address has this token: ask for another one")
     invitation.accepted_at = timezone.now()
@@ -83,6 +89,11 @@ def accept(*, token: str, user: User) -> Membership:
         workspace=invitation.workspace, user=user, defaults={"role": invitation.role}
     )
     return membership
+
+
+def _addresses_of(user: User) -> list[str]:
+    addresses: Any = user.emailaddress_set  # type: ignore[attr-defined]  # of django-allauth, which has no types
+    return list(addresses.filter(verified=True).values_list("email", flat=True))
 
 
 def _send(invitation: Invitation, token: str) -> None:

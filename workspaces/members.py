@@ -106,6 +106,12 @@ def suspend_member(*, access: Access, user_id: object, is_suspended: bool) -> Me
     return membership
 
 
+def rename_person(*, person: User, name: str) -> None:
+    """Call a person by another name, in all of their workspaces."""
+    person.name = name
+    person.save(update_fields=["name"])
+
+
 @transaction.atomic
 def create_service_account(*, access: Access, name: str, role: str) -> Membership:
     """An account for programs, in this workspace only; nobody can sign in with it. Raises as `change_member` does."""

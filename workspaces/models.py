@@ -21,6 +21,7 @@ from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 
 LONGEST_NAME = 200  # characters
 LONGEST_VARIABLE = 100
+LONGEST_PERSON = 150
 
 
 class UserManager(BaseUserManager["User"]):
@@ -46,7 +47,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(max_length=254, unique=True)
-    name = models.CharField(max_length=150, blank=True)
+    name = models.CharField(max_length=LONGEST_PERSON, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     # A service account: nobody signs in with it; keys act for it, and may do at most what it may.

@@ -76,6 +76,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/webhook/{chatflow_id}": {"said": "{new}"},
     "PUT /api/v1/webhook/{chatflow_id}": {"said": "{new}"},
     "POST /api/webhooks/{token}": {"said": "{new}"},
+    "PUT /api/v1/account": {"name": "{new}"},
     "POST /api/v1/apikey": {"keyName": "{new}", "permissions": ["chatflows:view"]},
     "PUT /api/v1/apikey/{key_id}": {"keyName": "{new}"},
     "POST /api/v1/apikey/{key_id}/rotate": {"overlapSeconds": 60},

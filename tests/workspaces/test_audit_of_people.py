@@ -7,6 +7,7 @@ from django.test import Client
 
 from tests.cast import Api
 from tests.factories import make_chatflow, make_user
+from tests.workspaces.browser import Browser
 from workspaces.audit.models import AuditEntry
 from workspaces.models import Membership, User, Workspace
 from workspaces.services import add_member
@@ -97,3 +98,14 @@ def test_of_an_account_the_password_is_not_told(member: User) -> None:
     assert entry.after is not None
     assert set(entry.after["password"]) == {"sha256", "bytes"}
     assert entry.workspace_id is None
+
+
+def test_who_changes_their_password_is_named(member: User) -> None:
+    browser = Browser(member)
+    body = {"current_password": PASSWORD, "new_password": PASSWORD[::-1]}
+
+    browser.account("POST", "/account/password/change", body)
+    (changed,) = AuditEntry.objects.filter(resource="users", action="updated", row_name=member.email)
+
+    assert (changed.actor_kind, changed.actor_name) == ("member", member.email)
+    assert PASSWORD[::-1] not in str(changed.after)

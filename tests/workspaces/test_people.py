@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from tests.cast import Api
 from tests.factories import make_api_key, make_chatflow, make_user, make_workspace
 from tests.workspaces.browser import PASSWORD, Browser
-from workspaces.models import CustomRole, Membership, User, Workspace
+from workspaces.audit.models import AuditEntry
+from workspaces.models import CustomRole, Invitation, Membership, User, Workspace
 from workspaces.services import add_member
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +32,13 @@ def joined(workspace: Workspace, role: Role, email: str = "") -> User:
     user = make_user(email, password=PASSWORD)
     add_member(workspace=workspace, user=user, role=role)
     return user
+
+
+def signed_in(user: User) -> Browser:
+    """With a session that no password was asked for."""
+    browser = Browser()
+    browser.client.force_login(user)
+    return browser
 
 
 @pytest.fixture
@@ -222,6 +233,48 @@ def test_workspaces_are_made_by_those_who_may(workspace: Workspace, owner: Brows
     assert refused.status_code == 403
     assert renamed.json()["name"] == "Help"
     assert [(one["name"], one["isActive"]) for one in listed] == [("Help", True), ("Sales", False)]
+
+
+def test_people_see_and_change_what_they_are_called(workspace: Workspace, owner: Browser) -> None:
+    changed = owner.put("/account", {"name": "Olive Oyl", "email": "x@example.com", "isSuperuser": True})
+    refused = owner.put("/account", {"name": "two\nlines"})
+    listed = owner.get(f"/workspaces/{workspace.pk}/members").json()
+    entry = AuditEntry.objects.get(resource="users", after__name="Olive Oyl")
+
+    assert (changed.json()["name"], changed.json()["email"]) == ("Olive Oyl", "olive@example.com")
+    assert refused.status_code == 400
+    assert "Olive Oyl" in [one["name"] for one in listed]
+    assert (entry.actor_name, entry.row_name) == ("olive@example.com", "olive@example.com")
+
+
+def test_it_is_shown_when_somebody_last_signed_in(workspace: Workspace, owner: Browser) -> None:
+    joined(workspace, Role.VIEWER, "never@example.com")
+    before = timezone.now()
+
+    Browser().sign_in(User.objects.get(email="olive@example.com"))
+    listed = {one["email"]: one.get("lastLogin") for one in owner.get(f"/workspaces/{workspace.pk}/members").json()}
+
+    assert datetime.fromisoformat(listed["olive@example.com"]) >= before.replace(microsecond=0)
+    assert listed["never@example.com"] is None
+    assert owner.get("/account").json()["lastLogin"] == listed["olive@example.com"]
+
+
+def test_people_see_the_invitations_to_addresses_that_they_have_proved(workspace: Workspace, owner: Browser) -> None:
+    bob, eve = (make_user(f"{name}@example.com", password=PASSWORD) for name in ("bob", "eve"))
+    EmailAddress.objects.filter(user=eve).update(verified=False)
+    EmailAddress.objects.create(user=eve, email="eve@work.example.com", verified=True)
+    for email in ("bob@example.com", "eve@example.com", "others@example.com"):
+        owner.post(f"/workspaces/{workspace.pk}/invitations", {"email": email, "role": "editor"})
+
+    seen = signed_in(bob).get("/invitations")
+
+    assert [(one["workspace"], one["role"], one["invitedBy"]) for one in seen.json()] == [
+        ("Support", "editor", "olive@example.com")
+    ]
+    assert Invitation.objects.get(email="bob@example.com").digest not in seen.content.decode()
+    assert signed_in(eve).get("/invitations").json() == []
+    Invitation.objects.update(expires_at=timezone.now())
+    assert signed_in(bob).get("/invitations").json() == []
 
 
 def test_keys_are_no_people(workspace: Workspace) -> None:

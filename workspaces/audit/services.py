@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from uuid import UUID
 
@@ -45,13 +44,6 @@ def record_event(*, person: User, action: str, request: HttpRequest | None, is_t
             )
             for workspace_id in (None, *workspaces)
         )
-
-
-def operator(person: User, request: HttpRequest) -> str:
-    """Who is behind what the administration writes, as `workspaces.access.actor_of` says it of callers."""
-    who = {"kind": "operator", "id": str(person.pk), "name": person.email}
-    address, request_id = request.META.get("REMOTE_ADDR", ""), getattr(request, "request_id", "")
-    return json.dumps({**who, "address": address, "requestId": request_id})
 
 
 def forget(*, older_than_d: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,10 +13,11 @@ from rest_framework.views import APIView
 from forjinn.core import query
 from forjinn.core.errors import BadRequest
 from forjinn.core.permissions import MEMBER, SIGNED_IN
+from forjinn.core.times import iso_millis
 from workspaces import members, tenancies
 from workspaces.access import Access, access_of, decide
-from workspaces.people.callers import person_of, shown
-from workspaces.people.serializers import AccountSerializer, ExplanationSerializer
+from workspaces.people.callers import as_person, person_of, shown
+from workspaces.people.serializers import AccountSerializer, AccountUpdateSerializer, ExplanationSerializer
 from workspaces.permissions import ACTIONS, PERMISSIONS
 
 CATALOGUE = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
@@ -24,20 +26,37 @@ CATALOGUE = {"type": "object", "additionalProperties": {"type": "array", "items"
 class AccountView(APIView):
     """The person who has signed in. Their sessions are at /_allauth/browser/v1/auth/sessions."""
 
-    needs = {"GET": SIGNED_IN}
+    needs = {"GET": SIGNED_IN, "PUT": SIGNED_IN}
 
     @extend_schema(operation_id="account_get", summary="Who you are, and where.", responses=AccountSerializer)
     def get(self, request: Request) -> Response:
-        person, access = person_of(request), getattr(request, "access", None)
-        return Response(
-            {
-                "id": str(person.pk),
-                "email": person.email,
-                "name": person.name,
-                "workspaces": [shown(request, workspace) for workspace in tenancies.workspaces_of(person)],
-                "permissions": sorted(access.permissions) if access else [],
-            }
-        )
+        return Response(_account(request))
+
+    @extend_schema(
+        operation_id="account_update",
+        summary="Change your own name.",
+        request=AccountUpdateSerializer,
+        responses=AccountSerializer,
+    )
+    def put(self, request: Request) -> Response:
+        form = AccountUpdateSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        with as_person(request):
+            members.rename_person(person=person_of(request), **form.validated_data)
+        return Response(_account(request))
+
+
+def _account(request: Request) -> dict[str, Any]:
+    person, access = person_of(request), getattr(request, "access", None)
+    seen = {"lastLogin": iso_millis(person.last_login)} if person.last_login else {}
+    return {
+        "id": str(person.pk),
+        "email": person.email,
+        "name": person.name,
+        "workspaces": [shown(request, workspace) for workspace in tenancies.workspaces_of(person)],
+        "permissions": sorted(access.permissions) if access else [],
+        **seen,
+    }
 
 
 class PermissionsView(APIView):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 
 from forjinn.core.errors import NotFound
+from forjinn.core.scopes import system_scope
 from workspaces import tenancies
-from workspaces.access import access_of
+from workspaces.access import access_of, actor_of_person
 from workspaces.models import User, Workspace
 from workspaces.people.serializers import WorkspaceSerializer
 
@@ -25,6 +27,11 @@ def person_of(request: Request) -> User:
     """Who has signed in. Only behind SIGNED_IN."""
     assert isinstance(request.user, User), "this view's rule lets keys in"
     return request.user
+
+
+def as_person(request: Request) -> AbstractContextManager[None]:
+    """What concerns no workspace yet, or none in particular, is done in the name of who has signed in."""
+    return system_scope(actor_of_person(person_of(request), request._request))
 
 
 def shown(request: Request, workspace: Workspace) -> dict[str, Any]:

@@ -9,12 +9,17 @@ from rest_framework.views import APIView
 
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from forjinn.core.permissions import SIGNED_IN
-from forjinn.core.scopes import system_scope
 from workspaces import invitations, members
 from workspaces.access import access_of
 from workspaces.models import Invitation
-from workspaces.people.callers import AFFECTED, check_active, person_of, shown
-from workspaces.people.serializers import InvitationSerializer, InviteSerializer, TokenSerializer, WorkspaceSerializer
+from workspaces.people.callers import AFFECTED, as_person, check_active, person_of, shown
+from workspaces.people.serializers import (
+    InvitationSerializer,
+    InviteSerializer,
+    OwnInvitationSerializer,
+    TokenSerializer,
+    WorkspaceSerializer,
+)
 from workspaces.permissions import BUILT_IN
 
 
@@ -62,6 +67,22 @@ class InvitationView(APIView):
         return Response({"affected": 1})
 
 
+class OwnInvitationsView(APIView):
+    """Where the person who has signed in is asked to join."""
+
+    needs = {"GET": SIGNED_IN}
+
+    @extend_schema(
+        operation_id="own_invitation_list",
+        summary="List the open invitations to your own address; accepting one takes the token that came by mail.",
+        responses=OwnInvitationSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        with as_person(request):
+            pending = invitations.pending_of(person_of(request))
+        return Response([OwnInvitationSerializer().to_representation(one) for one in pending])
+
+
 class AcceptanceView(APIView):
     """The invited person's answer."""
 
@@ -76,6 +97,6 @@ class AcceptanceView(APIView):
     def post(self, request: Request) -> Response:
         form = TokenSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        with system_scope():  # they are not in that workspace yet
+        with as_person(request):
             membership = invitations.accept(token=form.validated_data["token"], user=person_of(request))
         return Response(shown(request, membership.workspace))

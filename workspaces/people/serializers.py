@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from forjinn.core.fields import KINDS, NameField, OptionalTextField, TextField
 from forjinn.core.times import iso_millis
-from workspaces.models import LONGEST_NAME, CustomRole, Invitation, Membership, Workspace
+from workspaces.models import LONGEST_NAME, LONGEST_PERSON, CustomRole, Invitation, Membership, Workspace
 from workspaces.permissions import BUILT_IN, PERMISSIONS
 
 ROLES = tuple(BUILT_IN)
@@ -135,6 +135,27 @@ class InvitationSerializer(serializers.Serializer[Invitation]):
         }
 
 
+class OwnInvitationSerializer(serializers.Serializer[Invitation]):
+    """An invitation as the invited person sees it."""
+
+    id = serializers.UUIDField()
+    workspace = serializers.CharField(help_text="Its name.")
+    role = serializers.ChoiceField(ROLES)
+    invitedBy = serializers.CharField()
+    createdDate = serializers.DateTimeField()
+    expiryDate = serializers.DateTimeField()
+
+    def to_representation(self, instance: Invitation) -> dict[str, Any]:
+        return {
+            "id": str(instance.pk),
+            "workspace": instance.workspace.name,
+            "role": instance.role,
+            "invitedBy": instance.invited_by,
+            "createdDate": iso_millis(instance.created_at),
+            "expiryDate": iso_millis(instance.expires_at),
+        }
+
+
 class InviteSerializer(serializers.Serializer[Any]):
     """Who is invited, and as what."""
 
@@ -151,7 +172,7 @@ class TokenSerializer(serializers.Serializer[Any]):
 class ServiceAccountSerializer(serializers.Serializer[Any]):
     """An account for programs: keys act for it."""
 
-    name = TextField(max_length=150)
+    name = NameField(max_length=LONGEST_PERSON)
     role = role_field(default="viewer")
 
 
@@ -198,8 +219,15 @@ class AccountSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     email = serializers.CharField()
     name = serializers.CharField()
+    lastLogin = serializers.DateTimeField(required=False, help_text="When somebody last signed in as you.")
     workspaces = WorkspaceSerializer(many=True)
     permissions = serializers.ListField(child=serializers.CharField(), help_text="In the active workspace.")
+
+
+class AccountUpdateSerializer(serializers.Serializer[Any]):
+    """What people change of their accounts here; address and password are changed below /_allauth/."""
+
+    name = NameField(max_length=LONGEST_PERSON)
 
 
 class ExplanationSerializer(serializers.Serializer[Any]):

@@ -15,6 +15,7 @@ urlpatterns = [
     path("workspaces/<str:workspace_id>/service-accounts", members.ServiceAccountsView.as_view()),
     path("workspaces/<str:workspace_id>/invitations", invitations.InvitationsView.as_view()),
     path("workspaces/<str:workspace_id>/invitations/<str:invitation_id>", invitations.InvitationView.as_view()),
+    path("invitations", invitations.OwnInvitationsView.as_view()),
     path("invitations/accept", invitations.AcceptanceView.as_view()),
     path("roles", roles.RolesView.as_view()),
     path("roles/<str:role_id>", roles.RoleView.as_view()),

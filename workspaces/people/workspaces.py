@@ -9,11 +9,10 @@ from rest_framework.views import APIView
 
 from forjinn.core.errors import Conflict, Forbidden
 from forjinn.core.permissions import SIGNED_IN
-from forjinn.core.scopes import system_scope
 from workspaces import tenancies
 from workspaces.access import access_of
 from workspaces.models import Membership, Workspace
-from workspaces.people.callers import AFFECTED, check_active, person_of, shown
+from workspaces.people.callers import AFFECTED, as_person, check_active, person_of, shown
 from workspaces.people.serializers import WorkspaceNameSerializer, WorkspaceSerializer
 from workspaces.sessions import switch
 
@@ -46,7 +45,9 @@ class WorkspacesView(APIView):
             access.check("workspace:create")
         form = WorkspaceNameSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        return Response(shown(request, tenancies.found_workspace(founder=person, **form.validated_data)), status=201)
+        with as_person(request):
+            workspace = tenancies.found_workspace(founder=person, **form.validated_data)
+        return Response(shown(request, workspace), status=201)
 
 
 class WorkspaceView(APIView):
@@ -98,7 +99,7 @@ class RestorationView(APIView):
         workspace = tenancies.find_own(person_of(request), workspace_id)
         if tenancies.workspaces_of(person_of(request))[workspace] != Membership.Role.OWNER:
             raise Forbidden("Only owners bring a workspace back")
-        with system_scope():  # nobody works in it
+        with as_person(request):
             workspace = tenancies.archive(workspace_id=workspace.pk, is_archived=False)
         return Response(shown(request, workspace))
 
