@@ -10,7 +10,7 @@ from chatflows.records import FlowRecord
 from forjinn.core.errors import Conflict
 from predictions.idempotency import First, Once, find_first
 from predictions.requests import HumanAnswer, PredictionRequest
-from predictions.reservations import payer_of, release, reserve
+from predictions.reservations import given_back, payer_of, release, reserve
 from predictions.resumes import WaitingRun, find_asking, find_waiting, resume_prediction
 from predictions.services import new_execution_id, start_prediction
 from predictions.watch import Watcher
@@ -76,30 +76,27 @@ async def _begin(
     timeout_s: float | None,
 ) -> Begun:
     answer, waiting = await _answer(process, flow, asked)
-    execution_id = waiting.id if waiting else new_execution_id()
+    if waiting and answer:
+        return await _resume(process, waiting, answer, is_streaming=is_streaming, once=once, has_caller=has_caller)
+    execution_id = new_execution_id()
     payer = payer_of(flow.workspace_id, flow.id, asked.beside)
     await reserve(process.redis, process.pool, payer, execution_id)
     # Before the run can say anything, so that nothing is missed.
-    watcher = process.hub.watch(execution_id, is_live=has_caller, after=waiting.attempt if waiting else 0)
+    watcher = process.hub.watch(execution_id, is_live=has_caller)
     try:
-        if waiting and answer:
-            await resume_prediction(
-                process, run=waiting, answer=answer, is_streaming=is_streaming, once=once, has_caller=has_caller
+        async with given_back(process.redis, payer, execution_id):
+            is_new = await start_prediction(
+                process,
+                flow=flow,
+                request=asked,
+                execution_id=execution_id,
+                is_streaming=is_streaming,
+                once=once,
+                has_caller=has_caller,
+                timeout_s=timeout_s,
             )
-            return Begun(execution_id, watcher)
-        is_new = await start_prediction(
-            process,
-            flow=flow,
-            request=asked,
-            execution_id=execution_id,
-            is_streaming=is_streaming,
-            once=once,
-            has_caller=has_caller,
-            timeout_s=timeout_s,
-        )
     except BaseException:
         watcher.close()
-        await release(process.redis, payer, execution_id)
         raise
     if is_new:
         return Begun(execution_id, watcher)
@@ -109,6 +106,26 @@ async def _begin(
     if first is None:
         raise Conflict("The request with this key that came first was deleted meanwhile: send it again")
     return _attached(process, first)
+
+
+async def _resume(
+    process: WebProcess,
+    waiting: WaitingRun,
+    answer: HumanAnswer,
+    *,
+    is_streaming: bool,
+    once: Once | None,
+    has_caller: bool,
+) -> Begun:
+    watcher = process.hub.watch(waiting.id, is_live=has_caller, after=waiting.attempt)
+    try:
+        await resume_prediction(
+            process, run=waiting, answer=answer, is_streaming=is_streaming, once=once, has_caller=has_caller
+        )
+    except BaseException:
+        watcher.close()
+        raise
+    return Begun(waiting.id, watcher)
 
 
 async def _answer(

@@ -13,13 +13,14 @@ from predictions.dispatch import BrokerAway, dispatch
 from predictions.idempotency import Once, find_first
 from predictions.lanes import QueuedRun
 from predictions.pool import Connection, DatabaseAway, Pool, borrowed
+from predictions.reservations import Payer, given_back, release, reserve
 from predictions.services import new_execution_id
 from predictions.web import WebProcess
 
 OPEN = ("QUEUED", "RUNNING", "WAITING")
 
 FIND = """
-SELECT run.id, run.chatflow_id, run.version_id, run.state, run.attempt, run.contents, flow.kind
+SELECT run.id, run.workspace_id, run.chatflow_id, run.version_id, run.state, run.attempt, run.contents, flow.kind
 FROM predictions_execution run JOIN chatflows_chatflow flow ON flow.id = run.chatflow_id
 WHERE run.id = %b AND run.workspace_id = %b
 """
@@ -53,7 +54,8 @@ WITH noted AS (
         end_user, chat_type, question, request, is_streaming, reply_to, attempt, dispatches, stop_requested, error,
         error_code, input_tokens, output_tokens, forked_from)
     SELECT %(id)s::uuid, workspace_id, chatflow_id, coalesce(%(version)s::uuid, version_id), 'QUEUED', chat_id,
-        session_id, end_user, chat_type, question, request - 'humanInput', is_streaming, '',
+        session_id, end_user, chat_type, question,
+        (request - 'humanInput') || jsonb_build_object('key', %(key_id)s::text), is_streaming, '',
         CASE WHEN EXISTS (SELECT FROM behind) THEN 1 ELSE 0 END, 1, false, '', '', 0, 0, id
     FROM predictions_execution WHERE id = %(source)s AND (%(key)s::text IS NULL OR EXISTS (SELECT FROM noted))
     RETURNING id, workspace_id
@@ -70,6 +72,7 @@ class OwnRun:
     """A run of the caller's workspace."""
 
     id: UUID
+    workspace_id: UUID
     chatflow_id: UUID
     version_id: UUID
     state: str
@@ -106,20 +109,47 @@ async def pause_run(process: WebProcess, run: OwnRun) -> None:
 
 
 async def fork_run(
-    process: WebProcess, run: OwnRun, *, from_node: str | None, version: int | None = None, once: Once | None = None
+    process: WebProcess,
+    run: OwnRun,
+    *,
+    key_id: UUID,
+    from_node: str | None,
+    version: int | None = None,
+    once: Once | None = None,
 ) -> UUID:
     """Start a new run that goes on before the node's last turn, with what the journal holds of the time before.
 
     Without a node it begins anew. `version`: the number of another version of the flow, which must have the same nodes
-    up to there. Returns the new run's id, or that of the first request with the same key. Raises NotFound for a node
-    that had no turn and for a version that there is not, Conflict if nothing is kept of the run, KeyReused,
-    Unavailable.
+    up to there. `key_id`: whoever asks for it, and pays. Returns the new run's id, or that of the first request with
+    the same key. Raises NotFound for a node that had no turn and for a version that there is not, BudgetSpent,
+    TooManyRuns, KeyReused, Unavailable.
     """
     if once and (first := await find_first(process.pool, once)):
         return first.execution_id
-    if run.contents == "gone":
-        raise Conflict(f"Nothing is kept of execution {run.id} that it could be run again with: send the request again")
-    execution_id = new_execution_id()
+    execution_id, payer = new_execution_id(), Payer(run.workspace_id, run.chatflow_id, key_id)
+    await reserve(process.redis, process.pool, payer, execution_id)
+    async with given_back(process.redis, payer, execution_id):
+        new = await _forked(process, run, execution_id, key_id=key_id, from_node=from_node, version=version, once=once)
+    if new is None:
+        await release(process.redis, payer, execution_id)
+        first = await find_first(process.pool, once) if once else None
+        return first.execution_id if first else execution_id
+    with contextlib.suppress(BrokerAway):  # it is recorded: what nobody took is dispatched again
+        await dispatch(process.redis, [new])
+    return execution_id
+
+
+async def _forked(
+    process: WebProcess,
+    run: OwnRun,
+    execution_id: UUID,
+    *,
+    key_id: UUID,
+    from_node: str | None,
+    version: int | None,
+    once: Once | None,
+) -> QueuedRun | None:
+    """The new run, written down; None if the first request with the same key has done so."""
     try:
         # A run and its journal are inserted in one statement: policies do not let the second see the first yet.
         with system_scope():
@@ -128,6 +158,7 @@ async def fork_run(
                 values = {
                     "source": run.id,
                     "id": execution_id,
+                    "key_id": str(key_id),
                     "version": await _version(connection, run, version) if version is not None else None,
                     "attempt": attempt,
                     "seq": seq,
@@ -135,15 +166,10 @@ async def fork_run(
                     "key": once and once.key,
                     "fingerprint": once and once.fingerprint,
                 }
-                is_new = await (await connection.execute(FORK, values)).fetchone()
+                row = await (await connection.execute(FORK, values)).fetchone()
     except DatabaseAway as exc:
         raise Unavailable("Runs are not started for the moment: the database cannot be reached") from exc
-    if is_new is None and once and (first := await find_first(process.pool, once)):
-        return first.execution_id
-    if is_new:
-        with contextlib.suppress(BrokerAway):  # it is recorded: what nobody took is dispatched again
-            await dispatch(process.redis, [QueuedRun(*is_new)])
-    return execution_id
+    return QueuedRun(*row) if row else None
 
 
 async def _turn(connection: Connection, run: OwnRun, node_id: str) -> tuple[int, int]:
@@ -161,10 +187,10 @@ async def _version(connection: Connection, run: OwnRun, number: int) -> UUID:
     return found
 
 
-async def retry_run(process: WebProcess, run: OwnRun, *, once: Once | None = None) -> UUID:
-    """Start a new run before the node that broke. Raises Conflict if the run has not failed."""
+async def retry_run(process: WebProcess, run: OwnRun, *, key_id: UUID, once: Once | None = None) -> UUID:
+    """Start a new run before the node that broke. Raises Conflict if the run has not failed, and as `fork_run`."""
     if run.state not in ("FAILED", "CANCELLED"):
         raise Conflict(f"Execution {run.id} has not failed: fork it to run it again")
     async with borrowed(process.pool) as connection:
         broken = await (await connection.execute(BROKEN, [run.id])).fetchone()
-    return await fork_run(process, run, from_node=broken[0] if broken else None, once=once)
+    return await fork_run(process, run, key_id=key_id, from_node=broken[0] if broken else None, once=once)

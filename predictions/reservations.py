@@ -8,7 +8,7 @@ database then says which of the runs have ended.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from forjinn.core.errors import TooManyRequests, Unavailable
+from forjinn.core.errors import Conflict, TooManyRequests, Unavailable
 from forjinn.core.rates import passed_uncounted
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.spending import Counters
@@ -117,6 +117,22 @@ async def release(redis: Redis, payer: Payer, execution_id: UUID) -> None:
                 for one in places:
                     pipeline.zrem(one.name, str(execution_id))
                 await pipeline.execute()
+
+
+@contextlib.asynccontextmanager
+async def given_back(redis: Redis, payer: Payer, execution_id: UUID) -> AsyncIterator[None]:
+    """Around what begins a run that has its place: should that fail, the place is free again.
+
+    Not if the caller goes away meanwhile, as the run may be written down by then and hold the place; nor if somebody
+    else was faster to let it go on.
+    """
+    try:
+        yield
+    except Conflict:
+        raise
+    except Exception:
+        await release(redis, payer, execution_id)
+        raise
 
 
 async def _check_budgets(counters: Counters, limits: LimitsRecord, payer: Payer) -> None:

@@ -18,17 +18,18 @@ from predictions.idempotency import Once, find_first
 from predictions.lanes import QueuedRun
 from predictions.pool import DatabaseAway, Pool, borrowed
 from predictions.requests import HumanAnswer, RequestInvalid
+from predictions.reservations import Payer, given_back, reserve
 from predictions.web import WebProcess
 
 LAST = """
 SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(wait.kind, 'human'),
-    coalesce(wait.event, '')
+    coalesce(wait.event, ''), run.workspace_id, run.chatflow_id, (run.request->>'key')::uuid
 FROM predictions_execution run LEFT JOIN predictions_wait wait ON wait.execution_id = run.id
 WHERE run.chatflow_id = %b AND run.session_id = %b AND run.end_user = %b ORDER BY run.id DESC LIMIT 1
 """
 ONE = """
 SELECT run.id, run.state, run.attempt, run.error_code, run.checkpoint, coalesce(wait.kind, 'human'),
-    coalesce(wait.event, '')
+    coalesce(wait.event, ''), run.workspace_id, run.chatflow_id, (run.request->>'key')::uuid
 FROM predictions_execution run LEFT JOIN predictions_wait wait ON wait.execution_id = run.id
 WHERE run.id = %b
 """
@@ -107,6 +108,7 @@ class WaitingRun:
     checkpoint: Checkpoint
     kind: str  # of `predictions.models.Wait`
     event: str
+    payer: Payer
 
 
 async def find_waiting(
@@ -123,10 +125,10 @@ async def find_waiting(
             f"Nothing waits for an answer in session '{session_id}': send the chatId or overrideConfig.sessionId of "
             "the call whose answer had an action"
         )
-    execution_id, state, attempt, code, written, kind, event = row
+    execution_id, state, attempt, code, written, kind, event, *payer = row
     if state not in ("WAITING", "FAILED") or written is None:
         raise Conflict(f"Run {execution_id}, the last of this session, {_why_not(state, code)}")
-    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event, Payer(*payer))
     _check(run, answer)
     return run
 
@@ -139,8 +141,8 @@ async def find_asking(pool: Pool, *, flow: FlowRecord, session_id: str, end_user
         row = await (await connection.execute(LAST, [flow.id, session_id, end_user])).fetchone()
     if row is None or row[1] != "WAITING" or row[5] != "message":
         return None
-    execution_id, state, attempt, _, written, kind, event = row
-    return WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+    execution_id, state, attempt, _, written, kind, event, *payer = row
+    return WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event, Payer(*payer))
 
 
 async def find_waiting_run(pool: Pool, *, execution_id: UUID, answer: HumanAnswer) -> WaitingRun:
@@ -149,8 +151,8 @@ async def find_waiting_run(pool: Pool, *, execution_id: UUID, answer: HumanAnswe
         row = await (await connection.execute(ONE, [execution_id])).fetchone()
     if row is None or row[1] != "WAITING":
         raise Conflict(f"Run {execution_id} waits for nothing: it {'is going on' if row else 'is gone'} or has ended")
-    _, state, attempt, _, written, kind, event = row
-    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event)
+    _, state, attempt, _, written, kind, event, *payer = row
+    run = WaitingRun(execution_id, state, attempt, read_checkpoint(written), kind, event, Payer(*payer))
     said = answer.kind if answer.kind in ("message", "order") else "human"
     if said != kind:
         raise Conflict(f"Run {run.id} waits for {FOR_WHAT[kind].format(event=event)}, not for {FOR_WHAT[said]}")
@@ -194,10 +196,25 @@ async def resume_prediction(
 ) -> None:
     """Queue the run again with the answer, and wake a worker. `has_caller`: somebody waits here for what it says.
 
-    Raises Conflict if somebody else was faster, Unavailable, within seconds, when it cannot be done.
+    Raises Conflict if somebody else was faster, BudgetSpent and TooManyRuns as at its beginning, Unavailable, within
+    seconds, when it cannot be done.
     """
     if not process.hub.is_connected:
         raise Unavailable("Predictions are unavailable for the moment: the broker cannot be reached")
+    await reserve(process.redis, process.pool, run.payer, run.id)
+    async with given_back(process.redis, run.payer, run.id):
+        await _queue_again(process, run, answer, is_streaming=is_streaming, once=once, has_caller=has_caller)
+
+
+async def _queue_again(
+    process: WebProcess,
+    run: WaitingRun,
+    answer: HumanAnswer,
+    *,
+    is_streaming: bool,
+    once: Once | None,
+    has_caller: bool,
+) -> None:
     said = orjson.dumps({"humanInput": _said(run, answer)}).decode()
     noted = orjson.dumps(once).decode()
     channel = process.hub.channel if has_caller else ""

@@ -9,11 +9,13 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from chatflows.access import check_flow_access
+from chatflows.records import afind_flow
 from forjinn.core.errors import NotFound
 from forjinn.core.openapi import documented
 from predictions import controls_openapi
 from predictions.controls import OwnRun, cancel_run, find_own_run, fork_run, pause_run, retry_run
 from predictions.idempotency import find_first, read_once
+from predictions.limits import check_flow_rate
 from predictions.requests import HumanAnswer, RequestInvalid, read_answer, read_object
 from predictions.resumes import find_waiting_run, resume_prediction
 from predictions.views.api import api_view, json_response
@@ -46,6 +48,7 @@ async def resume(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     run = await _run(request, execution_id)
     process = web_process()
     once = read_once(request, "resume", run.id)
+    await _count(request, run)
     if once and await find_first(process.pool, once):
         return _accepted(run.id, "INPROGRESS")
     answer = _answer(read_object(request))
@@ -68,7 +71,8 @@ async def fork(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**31):
         raise RequestInvalid("version: expected the number of a version")
     once = read_once(request, "fork", run.id)
-    forked = await fork_run(web_process(), run, from_node=from_node, version=version, once=once)
+    key_id = access_of(request).id
+    forked = await fork_run(web_process(), run, key_id=key_id, from_node=from_node, version=version, once=once)
     return _accepted(forked, "INPROGRESS", status=201)
 
 
@@ -78,7 +82,8 @@ async def retry(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Start a new run where this one failed."""
     run = await _run_again(request, execution_id)
     once = read_once(request, "retry", run.id)
-    return _accepted(await retry_run(web_process(), run, once=once), "INPROGRESS", status=201)
+    retried = await retry_run(web_process(), run, key_id=access_of(request).id, once=once)
+    return _accepted(retried, "INPROGRESS", status=201)
 
 
 async def _run(request: HttpRequest, execution_id: str) -> OwnRun:
@@ -97,7 +102,14 @@ async def _run_again(request: HttpRequest, execution_id: str) -> OwnRun:
     """A run that its caller may not only control but start anew."""
     run = await _run(request, execution_id)
     check_flow_access(access_of(request), "execute", kind=run.kind, flow_id=run.chatflow_id)
+    await _count(request, run)
     return run
+
+
+async def _count(request: HttpRequest, run: OwnRun) -> None:
+    """The call in the limits of the run's flow; in those of its caller it is counted already."""
+    if flow := await afind_flow(run.chatflow_id):
+        await check_flow_rate(web_process().redis, flow, request.META.get("REMOTE_ADDR", ""))
 
 
 def _answer(body: Mapping[str, Any]) -> HumanAnswer:

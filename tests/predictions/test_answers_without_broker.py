@@ -16,6 +16,7 @@ from predictions.checkpoints import Checkpoint
 from predictions.models import Execution, Wait
 from predictions.pool import open_pool
 from predictions.requests import HumanAnswer
+from predictions.reservations import Payer
 from predictions.resumes import WaitingRun, resume_prediction
 from predictions.web import WebProcess
 from tests.factories import make_chatflow, make_workspace
@@ -56,7 +57,8 @@ async def test_it_waits_for_its_answer_with_an_end_to_that(flow: Chatflow, state
             goes_on=True,
         )
 
-    await answer(WaitingRun(run_id, state, 1, checkpoint, "human", ""))
+    payer = Payer(flow.workspace_id, flow.pk, None)
+    await answer(WaitingRun(run_id, state, 1, checkpoint, "human", "", payer))
 
     wait = await Wait.objects.select_related("execution").aget(execution_id=run_id)
     assert (wait.execution.state, wait.kind) == (Execution.State.WAITING, "human")

@@ -119,3 +119,18 @@ def test_a_keys_budget_is_its_own(platform: Platform, holder: Caller, chat: str,
     assert [told(answer) for answer in answers] == [(200, ""), (429, "budget_exceeded")]
     assert "The budget of this key" in answers[1].json()["message"]
     assert holder.predict(chat, "Hi").status_code == 200
+
+
+def test_a_fork_is_paid_for_by_whoever_asks_for_it(
+    platform: Platform, holder: Caller, agent: str, model: ScriptedModel, limited: Limited
+) -> None:
+    run = holder.answer(agent, "Hi")["executionId"]
+    broke = holder.http.post("/apikey", json={"keyName": "of no budget"}).json()
+    limited("key", target_id=broke["id"], tokens_a_month=0)
+
+    with Caller(platform.url, broke["apiKey"]) as caller:
+        refused = caller.http.post(f"/executions/{run}/fork", json={})
+
+    assert told(refused) == (429, "budget_exceeded")
+    assert "The budget of this key" in refused.json()["message"]
+    assert holder.http.post(f"/executions/{run}/fork", json={}).status_code == 201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
 from tests.platform import Platform
+from tests.predictions import drawing
 from tests.predictions.calls import Caller
-from tests.predictions.conftest import Inside, Limited
+from tests.predictions.conftest import Inside, Limited, NewFlow
 
 LATER = {"Prefer": "respond-async"}
 # As if a worker had died with them, long ago.
@@ -76,3 +78,70 @@ def test_a_call_that_starts_nothing_holds_no_place(holder: Caller, chat: str, li
 
     assert refused == [409, 409]
     assert holder.predict(chat, "Hi").status_code == 200
+
+
+def fork(caller: Caller, execution_id: str) -> httpx.Response:
+    return caller.http.post(f"/executions/{execution_id}/fork", json={})
+
+
+def test_runs_that_are_forked_hold_places_too(
+    holder: Caller, agent: str, model: ScriptedModel, limited: Limited
+) -> None:
+    run = holder.answer(agent, "Hi")["executionId"]
+    limited("flow", target_id=agent, runs_at_once=1)
+    model.script(Reply("Hello", stall_after=0))
+
+    first, second = fork(holder, run), fork(holder, run)
+    model.release()
+    wait_until_ended(holder, first.json()["executionId"])
+
+    assert (first.status_code, second.status_code) == (201, 429)
+    assert second.json()["code"] == "too_many_runs"
+    assert fork(holder, run).status_code == 201
+
+
+def test_a_run_that_goes_on_holds_a_place(
+    holder: Caller, new_flow: NewFlow, model: ScriptedModel, limited: Limited
+) -> None:
+    nodes = [drawing.start(), drawing.human(), drawing.llm_step(model.url), drawing.reply(1, "No")]
+    edges = [
+        *drawing.path("startAgentflow_0", "humanInputAgentflow_0"),
+        drawing.branch("humanInputAgentflow_0", 0, "llmAgentflow_0"),
+        drawing.branch("humanInputAgentflow_0", 1, "directReplyAgentflow_1"),
+    ]
+    flow_id = new_flow(drawing.flow(nodes, edges), type="AGENTFLOW")
+    waiting = [holder.answer(flow_id, "Hi")["executionId"] for _ in range(2)]
+    limited("flow", target_id=flow_id, runs_at_once=1)
+    model.script(Reply("Hello", stall_after=0))
+
+    def resume(execution_id: str) -> httpx.Response:
+        return holder.http.post(f"/executions/{execution_id}/resume", json={"humanInput": {"type": "proceed"}})
+
+    first, second = map(resume, waiting)
+    model.release()
+    wait_until_ended(holder, waiting[0])
+
+    assert (first.status_code, second.status_code) == (202, 429)
+    assert resume(waiting[1]).status_code == 202
+
+
+def test_callers_who_hang_up_free_no_place(
+    platform: Platform, holder: Caller, agent: str, model: ScriptedModel, limited: Limited
+) -> None:
+    limited("flow", target_id=agent, runs_at_once=2)
+    model.script(*(Reply("Hello", stall_after=0) for _ in range(20)))
+    body = b'{"question": "Hi"}'
+    head = f"POST /api/v1/prediction/{agent} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {platform.api_key}\r\n"
+    sent = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    host, _, port = platform.url.removeprefix("http://").partition(":")
+
+    for number in range(60):  # somewhere among them is the moment when the run is written down
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(sent)
+            time.sleep(number % 20 / 2000)
+    going_on = holder.http.get("/executions", params={"agentflowId": agent, "state": "INPROGRESS"}).json()
+    model.release()
+    for run in going_on:
+        wait_until_ended(holder, run["id"])
+
+    assert 1 <= len(going_on) <= 2
