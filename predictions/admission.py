@@ -13,7 +13,7 @@ from chatflows.access import check_flow_access
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, NotFound, Unauthenticated
 from forjinn.core.scopes import enter
-from predictions.limits import check_rate, own_key_id
+from predictions.limits import check_knock, check_rate, own_key_id
 from workspaces.access import Access
 
 
@@ -58,7 +58,11 @@ async def admit(redis: Redis, chatflow_id: str, caller: Caller, *, has_body: boo
     flow_id = _read_id(chatflow_id)
     flow = await afind_flow(flow_id) if flow_id else None
     if flow is not None:
-        await check_rate(redis, flow, caller.address, own_key_id(caller.access, flow))
+        key_id = own_key_id(caller.access, flow)
+        if _may_ask(flow, caller, chatflow_id):
+            await check_rate(redis, flow, caller.address, key_id)
+        else:
+            await check_knock(redis, flow, caller.address, key_id)
     if not has_body:
         raise BodyMissing('The body is empty: send JSON like {"question": "..."}')
     return _check(flow, chatflow_id, flow_id, caller)
@@ -136,6 +140,15 @@ def let_in(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
     _check_origin(flow, caller.origin)
     _check_key(flow, caller, chatflow_id)
     enter(flow.workspace_id, caller.actor)
+
+
+def _may_ask(flow: FlowRecord, caller: Caller, chatflow_id: str) -> bool:
+    try:
+        _check_origin(flow, caller.origin)
+        _check_key(flow, caller, chatflow_id)
+    except AppError:
+        return False
+    return True
 
 
 def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:

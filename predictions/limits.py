@@ -15,7 +15,7 @@ from forjinn.core.rates import RateLimited, Window, acount, network_of
 from predictions.web import web_process
 from workspaces.access import Access
 from workspaces.limits.records import LimitsRecord, afind_limits
-from workspaces.limits.windows import address_window, caller_windows, flow_window
+from workspaces.limits.windows import address_window, caller_windows, flow_window, key_window
 
 DEFAULT_MESSAGE = "Too many requests: wait a moment and ask again"
 
@@ -49,6 +49,22 @@ async def check_rate(redis: Redis, flow: FlowRecord, address: str, key_id: UUID 
     await acount(redis, list(_windows(flow, limits, address, key_id)), is_known=key_id is not None)
 
 
+async def check_knock(redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None) -> None:
+    """Count a call of somebody who is not let in: for themselves, not in what the flow and its workspace may be called.
+
+    Else whoever knows a flow's id could use that up. Raises as `check_rate`.
+    """
+    limits = await afind_limits(flow.workspace_id)
+    own = address_window(limits, flow.workspace_id, address) if key_id is None else key_window(limits, key_id)
+    await acount(redis, [*_author_window(flow, address), *own], is_known=key_id is not None)
+
+
+async def check_flow_rate(redis: Redis, flow: FlowRecord, address: str) -> None:
+    """As `check_rate`, for a caller who is known and counted already: in the limits of the flow alone."""
+    limits = await afind_limits(flow.workspace_id)
+    await acount(redis, list(_flow_windows(flow, limits, address)), is_known=True)
+
+
 async def check_visit(redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None) -> None:
     """Count a stranger's call about this flow that does not ask it. Raises RateLimited, Unavailable.
 
@@ -61,8 +77,20 @@ async def check_visit(redis: Redis, flow: FlowRecord, address: str, key_id: UUID
 
 async def check_caller(access: Access) -> None:
     """Count one call that is to no flow. Raises RateLimited."""
-    limits = await afind_limits(access.workspace_id)
-    if windows := list(caller_windows(limits, access.workspace_id, access.id)):
+    await check_look(access.workspace_id, "", access.id)
+
+
+async def check_look(workspace_id: UUID, address: str, key_id: UUID | None) -> None:
+    """Count a call that only looks, for its key; or for where it comes from, of those who have the token of a run.
+
+    Raises RateLimited.
+    """
+    limits = await afind_limits(workspace_id)
+    if key_id is None:
+        windows = list(address_window(limits, workspace_id, address, what="visit"))
+    else:
+        windows = list(caller_windows(limits, workspace_id, key_id))
+    if windows:
         await acount(web_process().redis, windows, is_known=True)
 
 
@@ -84,10 +112,18 @@ def own_key_id(access: Access | None, flow: FlowRecord) -> UUID | None:
     return access.id if access is not None and access.workspace_id == flow.workspace_id else None
 
 
-def _windows(flow: FlowRecord, limits: LimitsRecord, address: str, key_id: UUID | None) -> Iterator[Window]:
+def _author_window(flow: FlowRecord, address: str) -> Iterator[Window]:
     if own := rate_limit_of(flow.api_config):
         yield Window(f"{AUTHORS}{flow.id}:{network_of(address)}", own.most, own.message, own.window_s)
+
+
+def _flow_windows(flow: FlowRecord, limits: LimitsRecord, address: str) -> Iterator[Window]:
+    yield from _author_window(flow, address)
     yield from flow_window(limits, flow.id)
+
+
+def _windows(flow: FlowRecord, limits: LimitsRecord, address: str, key_id: UUID | None) -> Iterator[Window]:
+    yield from _flow_windows(flow, limits, address)
     if key_id is None:
         yield from address_window(limits, flow.workspace_id, address)
     yield from caller_windows(limits, flow.workspace_id, key_id)

@@ -16,7 +16,7 @@ from forjinn.core.openapi import documented
 from forjinn.core.permissions import BY_FLOW
 from forjinn.core.scopes import enter
 from predictions.admission import Caller, let_in
-from predictions.limits import check_rate, own_key_id
+from predictions.limits import check_knock, check_rate, own_key_id
 from predictions.requests import MAX_ID, HumanAnswer, PredictionRequest, RequestInvalid, check_json
 from predictions.speakers import speaker_of
 from predictions.store import Store
@@ -54,7 +54,6 @@ async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     caller = await read_caller(request)
     enter(flow.workspace_id, caller.actor)
     process = web_process()
-    await check_rate(process.redis, flow, caller.address, own_key_id(caller.access, flow))
     start = start_of(await Store(process.pool).flow_data(flow.version_id))
     webhook = await find_own_webhook(process.pool, flow)
     if start is None or webhook is None:
@@ -63,7 +62,13 @@ async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
         refused = error_response(MethodNotAllowed(f"This webhook is called by {method}, not {request.method}"), request)
         refused.headers["Allow"] = method
         return refused
-    is_signed = _check_caller(request, caller, flow, start, webhook)
+    key_id = own_key_id(caller.access, flow)
+    try:
+        is_signed = _check_caller(request, caller, flow, start, webhook)
+    except AppError:
+        await check_knock(process.redis, flow, caller.address, key_id)
+        raise
+    await check_rate(process.redis, flow, caller.address, key_id)
     body = _read_body(request, start)
     check_parameters(start, body=body, query=request.GET, headers=request.headers)
     asked = _asked(request, body, start)

@@ -17,7 +17,7 @@ from forjinn.core.openapi import documented
 from forjinn.core.permissions import OWN
 from forjinn.core.scopes import enter, system_scope
 from predictions.inputs import Problem, problems_of, request_of
-from predictions.limits import RateLimit, count_call
+from predictions.limits import RateLimit, check_rate, count_call
 from predictions.reading import run_name
 from predictions.requests import PredictionRequest, check_json
 from predictions.triggers import openapi
@@ -62,6 +62,7 @@ async def call_webhook(request: HttpRequest, token: str) -> HttpResponseBase:
     process = web_process()
     await count_call(process.redis, f"webhook:{webhook.id}", A_MINUTE)
     body = _checked_body(request, webhook)
+    await check_rate(process.redis, flow, request.META.get("REMOTE_ADDR", ""), None)
     begun = await start_run(
         process,
         webhook=webhook,

@@ -99,3 +99,53 @@ def test_who_may_ask_no_more_may_still_stop_what_they_began_but_not_for_ever(
 
     assert asked == [200, 200, 429]
     assert stopped == [200, 200, 429]
+
+
+def test_who_is_not_let_in_uses_up_nothing_of_the_flows(
+    holder: Caller, visitor: Caller, neighbour: Caller, chat: str, limited: Limited
+) -> None:
+    limited("flow", target_id=chat, calls_a_minute=1)
+
+    refused = [caller.predict(chat, "Hi").status_code for caller in (visitor, neighbour) for _ in range(2)]
+
+    assert refused == [401, 401, 404, 404]
+    assert holder.predict(chat, "Hi").status_code == 200
+
+
+def test_who_is_not_let_in_is_limited_by_their_address(visitor: Caller, chat: str, limited: Limited) -> None:
+    limited("address", calls_a_minute=1)
+
+    assert [visitor.predict(chat, "Hi").status_code for _ in range(2)] == [401, 429]
+
+
+@pytest.mark.parametrize("what", ["fork", "retry", "resume"])
+def test_a_run_that_is_started_again_is_a_call_of_its_flow(
+    holder: Caller, agent: str, limited: Limited, what: str
+) -> None:
+    run = holder.answer(agent, "Hi")["executionId"]
+    limited("flow", target_id=agent, calls_a_minute=1)
+
+    statuses = [holder.http.post(f"/executions/{run}/{what}", json={}).status_code for _ in range(2)]
+
+    assert statuses[0] in (201, 409)
+    assert statuses[1] == 429
+
+
+def test_a_webhooks_calls_are_calls_of_its_flow(holder: Caller, agent: str, limited: Limited) -> None:
+    fields = {"name": "Orders", "chatflowId": agent, "type": "webhook", "triggerMessage": "Hi"}
+    url = holder.http.post("/triggers", json=fields).json()["webhookUrl"]
+    limited("flow", target_id=agent, calls_a_minute=1)
+
+    assert [httpx.post(url, json={}).status_code for _ in range(2)] == [202, 429]
+
+
+def test_looking_at_runs_counts_for_the_key_at_every_door(
+    platform: Platform, holder: Caller, agent: str, limited: Limited
+) -> None:
+    fresh = holder.http.post("/apikey", json={"keyName": "looking"}).json()
+    run = holder.answer(agent, "Hi")["executionId"]
+    limited("key", target_id=fresh["id"], calls_a_minute=1)
+
+    url, headers = f"{platform.url}/api/stepflow/runs/run_{run.replace('-', '')}", {"X-API-Key": fresh["apiKey"]}
+
+    assert [httpx.get(url, headers=headers).status_code for _ in range(2)] == [200, 429]

@@ -13,10 +13,16 @@ LATER = "wait until RateLimit-Reset, or ask who runs this workspace for more"
 
 def caller_windows(limits: LimitsRecord, workspace_id: UUID, key_id: UUID | None) -> Iterator[Window]:
     """Those of the key, if one is known, and of its workspace."""
-    if key_id is not None and (most := limits.of_key(key_id).calls_a_minute):
-        yield Window(f"key:{key_id}", most, f"This key makes {most} calls a minute at most: {LATER}")
+    if key_id is not None:
+        yield from key_window(limits, key_id)
     if most := limits.workspace.calls_a_minute:
         yield Window(f"workspace:{workspace_id}", most, f"This workspace takes {most} calls a minute at most: {LATER}")
+
+
+def key_window(limits: LimitsRecord, key_id: UUID) -> Iterator[Window]:
+    """That of the key alone."""
+    if most := limits.of_key(key_id).calls_a_minute:
+        yield Window(f"key:{key_id}", most, f"This key makes {most} calls a minute at most: {LATER}")
 
 
 def flow_window(limits: LimitsRecord, flow_id: UUID) -> Iterator[Window]:

@@ -16,7 +16,7 @@ from predictions.doors.chatterfly.requests import asked_for, read_new_run, read_
 from predictions.doors.chatterfly.showing import shown_messages, shown_run
 from predictions.doors.chatterfly.tokens import mint
 from predictions.idempotency import REPLAYED, read_once
-from predictions.limits import check_rate
+from predictions.limits import check_look, check_rate
 from predictions.preferences import Preference, time_of
 from predictions.reading import RunReading, run_name
 from predictions.views.api import api_view, json_response
@@ -54,6 +54,7 @@ async def start(request: HttpRequest) -> HttpResponseBase:
 async def look(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """How a run stands."""
     run, caller = await _own_run(request, run_id)
+    await _count(request, run, caller)
     return json_response(shown_run(run, is_participant=caller.is_participant))
 
 
@@ -63,6 +64,7 @@ async def messages(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """What was said in a run; or, to one that waits for it, what is said next."""
     run, caller = await _own_run(request, run_id)
     if request.method == "GET":
+        await _count(request, run, caller)
         return json_response([message for _, message in shown_messages(run)])
     once = read_once(request, run.workspace_id, run.id)
     address, said = request.META.get("REMOTE_ADDR", ""), read_said(request)
@@ -87,6 +89,7 @@ async def tokens(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """A token for a participant of a run."""
     deployment = await read_key(request.headers)
     run = await find_own_run(run_id, Caller(deployment.id))
+    await _count(request, run, Caller(deployment.id, key_id=deployment.apikey_id))
     token = mint(run_id=run.id, role=read_role(request), deployment_id=deployment.id)
     response = json_response({"participant_token": token})
     response.headers["Cache-Control"] = "no-store"
@@ -96,6 +99,10 @@ async def tokens(request: HttpRequest, run_id: str) -> HttpResponseBase:
 async def _own_run(request: HttpRequest, run_id: str) -> tuple[RunReading, Caller]:
     caller = await read_caller(request.headers, request.GET)
     return await find_own_run(run_id, caller), caller
+
+
+async def _count(request: HttpRequest, run: RunReading, caller: Caller) -> None:
+    await check_look(run.workspace_id, request.META.get("REMOTE_ADDR", ""), caller.key_id)
 
 
 def _replayed(response: HttpResponse) -> HttpResponse:

@@ -28,7 +28,7 @@ from predictions.doors.stepflow.stream import Place, follow
 from predictions.health import is_storage_up
 from predictions.idempotency import REPLAYED, read_once
 from predictions.inputs import problems_of, request_of
-from predictions.limits import check_rate
+from predictions.limits import check_look, check_rate
 from predictions.preferences import NONE, time_of
 from predictions.reading import read_run_name, run_name
 from predictions.requests import RequestInvalid, check_json
@@ -148,7 +148,9 @@ async def _find_run(request: HttpRequest, name: str) -> Run:
     process = web_process()
     # A token names its run, and no workspace.
     with contextlib.nullcontext() if access else system_scope():
-        return await read_run(process.pool, process.redis, run_id, access=access)
+        found = await read_run(process.pool, process.redis, run_id, access=access)
+    await check_look(found.workspace_id, request.META.get("REMOTE_ADDR", ""), access.id if access else None)
+    return found
 
 
 def _read_input(request: HttpRequest, flow: FlowRecord) -> Mapping[str, Any]:
