@@ -19,7 +19,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CheckFunction, negative_data_rejection, positive_data_acceptance
 from schemathesis.core.result import Ok
 
-from tests.platform import Platform
+from tests.platform import Answer, Platform
 from tests.predictions import drawing
 from tests.predictions.conftest import Inside
 from tests.predictions.doors.chatterfly_calls import Client, Deployer
@@ -33,11 +33,15 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "6"))
 OF_NOBODY = max(1, EXAMPLES // 2)
 IS_REPEATED = "FUZZ_EXAMPLES" not in os.environ
 
-MAKE_PERSON = """
-from tests.factories import make_workspace
+# Workspaces of its own: what calls change there, limits and rules and receivers, is nothing to other tests.
+MAKE_CALLERS = """
+from tests.factories import make_api_key, make_workspace
 from tests.sessions import session_of
-print(json.dumps(session_of(make_workspace(), "owner")))
+own = make_workspace()
+print(json.dumps([make_api_key(own)[1], make_api_key(make_workspace())[1], session_of(own, "owner")]))
 """
+# After these calls others may be answered otherwise.
+BINDING = ("PUT /api/v1/limits", "PUT /api/v1/retention")
 
 CONFIG: dict[str, Any] = {
     "generation": {"with-security-parameters": False, "allow-extra-parameters": False, "allow-x00": False},
@@ -98,64 +102,84 @@ MALFORMED = [(label, GenerationMode.NEGATIVE) for label, found in OPERATIONS.ite
 CALLS = [*WELL_FORMED, *MALFORMED]
 
 
+@dataclass(frozen=True, slots=True)
+class Fuzzed:
+    """A workspace that is there for this alone."""
+
+    platform: Platform
+    key: str
+    other_key: str  # of another one, for what binds those who call after it
+    session: str  # of its owner
+
+    def call(self, method: str, path: str, body: object = None) -> Answer:
+        return self.platform.call(method, path, body, key=self.key)
+
+
 @pytest.fixture(scope="module")
-def deployed(platform: Platform) -> Iterator[Client]:
+def fuzzed(platform: Platform) -> Fuzzed:
+    return Fuzzed(platform, *Inside(platform)(MAKE_CALLERS))
+
+
+@pytest.fixture(scope="module")
+def deployed(fuzzed: Fuzzed) -> Iterator[Client]:
     """The holder of a deployment's key: runs have keys of their own."""
     body = {"name": "Fuzzed", "flowData": drawing.approval_flow("Sent")}
-    flow_id = str(platform.call("POST", "/api/v1/agentflows", body).json()["id"])
-    with Deployer(platform) as deployer:
-        client = Client(platform.url, deployer.deploy(flow_id), flow_id)
+    flow_id = str(fuzzed.call("POST", "/api/v1/agentflows", body).json()["id"])
+    with Deployer(fuzzed.platform) as deployer:
+        client = Client(fuzzed.platform.url, deployer.deploy(flow_id), flow_id)
     with client.http:
         yield client
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Who may call: the holders of two keys, and somebody who has signed in."""
+    """Who may call: the holders of keys, and somebody who has signed in."""
 
-    url: str
-    key: str
+    fuzzed: Fuzzed
     deployment_key: str
-    session: str
+
+    @property
+    def url(self) -> str:
+        return self.fuzzed.platform.url
 
     def headers_for(self, label: str) -> dict[str, str]:
         if is_of_people(label):
-            return headers_of(self.session)
-        key = self.deployment_key if is_deployed(OPERATIONS[label]) else self.key
-        return {"Authorization": f"Bearer {key}"}
+            return headers_of(self.fuzzed.session)
+        key = self.fuzzed.other_key if label in BINDING else self.fuzzed.key
+        return {"Authorization": f"Bearer {self.deployment_key if is_deployed(OPERATIONS[label]) else key}"}
 
 
 @pytest.fixture(scope="module")
-def callers(platform: Platform, deployed: Client) -> Callers:
-    return Callers(platform.url, platform.api_key, deployed.key, Inside(platform)(MAKE_PERSON))
+def callers(fuzzed: Fuzzed, deployed: Client) -> Callers:
+    return Callers(fuzzed, deployed.key)
 
 
 class Things:
     """What is there to be asked for; calls that change or delete a flow get one of their own."""
 
-    def __init__(self, platform: Platform, deployed: Client) -> None:
-        self._platform = platform
+    def __init__(self, fuzzed: Fuzzed, deployed: Client) -> None:
+        self._fuzzed = fuzzed
         self._deployed = deployed
         self._flow_id = self._new_flow()
-        answer = platform.call("POST", f"/api/v1/prediction/{self._flow_id}", {"question": "Hi"})
+        answer = fuzzed.call("POST", f"/api/v1/prediction/{self._flow_id}", {"question": "Hi"})
         self._execution_id = str(answer.json()["executionId"])
-        self._object_id = str(platform.call("GET", f"/api/v1/chatflows/{self._flow_id}").json()["objectId"])
-        turn = platform.call("POST", f"/workflows/v1/workflows/{self._object_id}/execute", {"run_input": {}})
+        self._object_id = str(fuzzed.call("GET", f"/api/v1/chatflows/{self._flow_id}").json()["objectId"])
+        turn = fuzzed.call("POST", f"/workflows/v1/workflows/{self._object_id}/execute", {"run_input": {}})
         self._run_object_id = str(turn.json()["run_id"])
 
     def _new_flow(self) -> str:
-        graph = drawing.agentflow(self._platform.model.url)
-        created = self._platform.call("POST", "/api/v1/agentflows", {"name": "Fuzzed", "flowData": graph})
+        graph = drawing.agentflow(self._fuzzed.platform.model.url)
+        created = self._fuzzed.call("POST", "/api/v1/agentflows", {"name": "Fuzzed", "flowData": graph})
         flow_id = str(created.json()["id"])
-        self._platform.call("PUT", f"/api/v1/agentflows/{flow_id}", {"deployed": True})
+        self._fuzzed.call("PUT", f"/api/v1/agentflows/{flow_id}", {"deployed": True})
         return flow_id
 
     def _new_tool(self) -> str:
-        created = self._platform.call("POST", "/api/v1/tools", {"name": "Fuzzed", "func": "return 1"})
+        created = self._fuzzed.call("POST", "/api/v1/tools", {"name": "Fuzzed", "func": "return 1"})
         return str(created.json()["id"])
 
     def _new_store(self) -> str:
-        return str(self._platform.call("POST", "/api/v1/document-store/store", {"name": "Fuzzed"}).json()["id"])
+        return str(self._fuzzed.call("POST", "/api/v1/document-store/store", {"name": "Fuzzed"}).json()["id"])
 
     def _run_name(self, case: Call) -> str:
         """A run, as the API that the case calls spells it."""
@@ -175,20 +199,17 @@ class Things:
             "workflow_id": lambda: self._object_id if is_by_turns else self._flow_id,
             "store_id": self._new_store,
             "tool_id": self._new_tool,
-            "raw_key": lambda: self._platform.api_key,
+            "raw_key": lambda: self._fuzzed.key,
         }
         for name in present.keys() & case.path_parameters.keys():
             case.path_parameters[name] = present[name]()
         if isinstance(case.body, MutableMapping) and isinstance(case.body.get("storeId"), str):
             case.body["storeId"] = self._new_store()
-        # Receivers that nobody takes away again hear nothing of the other tests' runs.
-        if isinstance(case.body, MutableMapping) and "events" in case.body and case.body.get("enabled", True) is True:
-            case.body["enabled"] = False
 
 
 @pytest.fixture(scope="module")
-def things(platform: Platform, deployed: Client) -> Things:
-    return Things(platform, deployed)
+def things(fuzzed: Fuzzed, deployed: Client) -> Things:
+    return Things(fuzzed, deployed)
 
 
 def is_deployed(operation: Operation) -> bool:

@@ -92,6 +92,7 @@ def test_a_refusal_is_shown_with_its_words(page: Page, platform: Platform) -> No
         talk.open()
         talk.ask("First")
         expect(talk.turns.last).to_have_text("Answer: You said: First")
+        talk.expect_idle()
 
         talk.ask("Second")
 

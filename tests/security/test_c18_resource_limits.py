@@ -19,6 +19,7 @@ from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller, Listening, names
 from tests.predictions.conftest import NewFlow
+from tests.predictions.test_uploads import PNG
 
 MEGABYTE = 1024 * 1024
 MOST_MB = 50  # of a body, the default
@@ -127,7 +128,7 @@ class TestMultipart:
 
 class TestUploads:
     def test_as_many_as_may_come_with_one_question(self, holder: Caller, chat: str) -> None:
-        image = {"type": "file", "name": "a.png", "mime": "image/png", "data": "data:image/png;base64,AAAA"}
+        image = {"type": "file", "name": "a.png", "mime": "image/png", "data": PNG}
 
         taken = holder.predict(chat, "Hi", uploads=[image] * 20)
         refused = holder.predict(chat, "Hi", uploads=[image] * 21)

@@ -37,7 +37,7 @@ def test_the_pages_calls_do_what_it_says(platform: Platform, tmp_path: Path) -> 
     newest = json.loads(shell(look)[0])
     of_flow, _ = map(json.loads, shell(ask))
     shell(take)
-    exported = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    exported = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().strip().split("\n")]
     keys = list(csv.DictReader((tmp_path / "audit.csv").read_text().splitlines()))
 
     assert [entry["resource"] for entry in of_flow] == ["versions", "chatflows"]
