@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from django.http import StreamingHttpResponse
 
 from predictions.flowise import HEARTBEAT, FrameRenderer, with_id
+from predictions.passes import Pass
 from predictions.seats import Seat
 from predictions.stream import EntryId
 from predictions.watch import Entry, Watcher
@@ -29,12 +30,14 @@ class Frames:
         after: EntryId,
         closing: asyncio.Event,
         seat: Seat | None = None,
+        shown: Pass | None = None,
     ) -> None:
         self._watcher = watcher
         self._renderer = renderer
         self._after = after
         self._closing = closing
         self._seat = seat
+        self._pass = shown
 
     def close(self) -> None:
         """Called by Django when the response ends, read or not."""
@@ -45,6 +48,8 @@ class Frames:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self._closing.is_set():
             entry = await self._watcher.next_entry(timeout_s=HEARTBEAT_S)
+            if self._pass is not None and not await self._pass.holds():
+                break  # who comes back is told why
             if entry is not None:
                 if frames := self._rendered(entry):
                     yield frames

@@ -24,12 +24,13 @@ from forjinn.core.permissions import BY_FLOW, PUBLIC
 from forjinn.core.rates import RateLimited
 from forjinn.core.scopes import system_scope
 from predictions import openapi
-from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow, let_in
+from predictions.admission import Caller, NotRunnable, OriginForbidden, admit, find_callable_flow, let_in, needed_access
 from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
 from predictions.limits import check_visit, is_of_author, own_key_id
+from predictions.passes import Pass
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
 from predictions.requests import PredictionRequest, RequestInvalid, asks_for_stream, read_request
@@ -57,7 +58,7 @@ async def predict(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
         execution_id, _, after = last.partition(":")
         flow = await find_callable_flow(chatflow_id, caller)
         speaker = await speaker_of(request, flow, caller)
-        return await follow(flow, _uuid(execution_id), after, caller, speaker=speaker, is_brief=wants_brief(request))
+        return await follow(request, flow, _uuid(execution_id), after, caller, speaker=speaker)
     process = web_process()
     try:
         flow = await admit(process.redis, chatflow_id, caller, has_body=bool(request.body))
@@ -92,7 +93,7 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
         )
         leaving.pop_all()  # from here on the stream leaves
     if seat is not None:
-        return streamed_answer(begun, asked, preference, seat)
+        return streamed_answer(begun, asked, preference, seat, _pass(request, caller))
     if preference.wait_s is None:
         return await whole_answer(begun, asked, preference)
     with contextlib.closing(begun.watcher):
@@ -103,13 +104,18 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
 
 
 def streamed_answer(
-    begun: Begun, asked: PredictionRequest, preference: Preference = NONE, seat: Seat | None = None
+    begun: Begun,
+    asked: PredictionRequest,
+    preference: Preference = NONE,
+    seat: Seat | None = None,
+    shown: Pass | None = None,
 ) -> HttpResponseBase:
     """The run's frames as they come."""
     renderer = FrameRenderer(
         question=asked.question, chat_id=asked.chat_id, session_id=asked.session_id, is_brief=preference.is_brief
     )
-    frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=web_process().closing, seat=seat)
+    closing = web_process().closing
+    frames = Frames(begun.watcher, renderer, after=EntryId(0, 0), closing=closing, seat=seat, shown=shown)
     return _marked(stream_response(frames, execution_id=str(begun.execution_id)), begun)
 
 
@@ -166,7 +172,7 @@ def _answer(
 
 
 async def follow(
-    flow: FlowRecord, execution_id: UUID, after: str, caller: Caller, *, speaker: str, is_brief: bool
+    request: HttpRequest, flow: FlowRecord, execution_id: UUID, after: str, caller: Caller, *, speaker: str
 ) -> HttpResponseBase:
     """The stream of a run of this flow, after the given frame. A speaker without a key follows their own runs alone."""
     try:
@@ -182,7 +188,7 @@ async def follow(
         chat_id=run.chat_id,
         session_id=run.session_id,
         said=position.said,
-        is_brief=is_brief,
+        is_brief=wants_brief(request),
     )
     # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
     is_earlier = after and position.attempt <= run.attempts_before
@@ -191,8 +197,18 @@ async def follow(
     await check_visit(process.redis, flow, caller.address, key_id)
     seat = take_seat(caller.address, key_id)
     watcher = process.hub.watch(execution_id, is_live=False, after=before, is_new=not after)
-    frames = Frames(watcher, renderer, after=position, closing=process.closing, seat=seat)
+    shown = _pass(request, caller)
+    frames = Frames(watcher, renderer, after=position, closing=process.closing, seat=seat, shown=shown)
     return stream_response(frames, execution_id=str(execution_id))
+
+
+def _pass(request: HttpRequest, caller: Caller) -> Pass | None:
+    """What the caller has shown; None of strangers, to whom the flow is open."""
+
+    async def show() -> None:
+        needed_access(await read_caller(request))
+
+    return Pass(show) if caller.access is not None else None
 
 
 @documented(get=openapi.FOLLOW)
@@ -212,7 +228,7 @@ async def execution_stream(request: HttpRequest, execution_id: str) -> HttpRespo
         raise NotFound(f"Execution {run.id} not found") from None
     last = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
     speaker = await speaker_of(request, flow, caller, request.GET.get("endUserToken", ""))
-    return await follow(flow, run.id, last.rpartition(":")[2], caller, speaker=speaker, is_brief=wants_brief(request))
+    return await follow(request, flow, run.id, last.rpartition(":")[2], caller, speaker=speaker)
 
 
 @documented(get=openapi.IS_STREAMING)

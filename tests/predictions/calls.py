@@ -67,6 +67,10 @@ class Listening:
         block, _, self._rest = self._rest.partition(b"\n\n")
         return next(self) if block == b":heartbeat" else read_frame(block)
 
+    def rest(self) -> bytes:
+        """All that is left, up to the end of the stream."""
+        return self._rest + b"".join(self._chunks)
+
     def until(self, event: str) -> list[Frame]:
         """The frames up to and with the next one of this name."""
         read = []

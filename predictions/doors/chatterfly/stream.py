@@ -17,6 +17,7 @@ from predictions.doors.chatterfly.access import Caller, find_own_run, read_calle
 from predictions.doors.chatterfly.answers import say
 from predictions.doors.chatterfly.frames import Frame, FrameRenderer
 from predictions.doors.chatterfly.requests import answer_of
+from predictions.passes import Pass
 from predictions.pool import DatabaseAway
 from predictions.reading import RunReading, read_run
 from predictions.seats import take_seat
@@ -72,6 +73,7 @@ class Viewer:
         self._process = process
         self._run = run
         self._key_id = caller.key_id
+        self._pass = Pass(lambda: read_caller(socket.headers, socket.query))
         self._after = after
         self._renderer = FrameRenderer(run, is_participant=caller.is_participant)
 
@@ -90,6 +92,8 @@ class Viewer:
         with contextlib.closing(self._process.hub.watch(self._run.id, is_live=False, after=behind)) as watcher:
             while not self._process.closing.is_set():
                 entry = await watcher.next_entry(timeout_s=LOOK_S)
+                if not await self._pass.holds():
+                    break  # who comes back is told why
                 if entry is not None:
                     await self._tell(entry)
                     if entry.settled is not None:
@@ -117,6 +121,7 @@ class Viewer:
             raise BadRequest('Expected {"type": "message", "content": ...} or {"type": "answer", "decision": ...}')
         payload = frame.get("payload")
         answer = answer_of(payload if isinstance(payload, dict) else frame)
+        await self._pass.check()
         await say(self._process, self._run, answer, address=self._socket.address, key_id=self._key_id)
 
     async def _tell(self, entry: Entry) -> None:

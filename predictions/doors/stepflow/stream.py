@@ -14,6 +14,7 @@ from predictions.doors.stepflow.refusals import RunNotFound
 from predictions.doors.stepflow.runs import ENDED, Run, ending_of, read_run
 from predictions.doors.stepflow.steps import STOPPED, Steps, turns
 from predictions.flowise import HEARTBEAT
+from predictions.passes import Pass
 from predictions.pool import DatabaseAway
 from predictions.requests import RequestInvalid
 from predictions.seats import Seat
@@ -129,10 +130,11 @@ class Teller:
 class Frames:
     """The body of the response: what the viewer of a run lacks, to its end, however long it waits meanwhile."""
 
-    def __init__(self, process: WebProcess, run: Run, place: Place, seat: Seat) -> None:
+    def __init__(self, process: WebProcess, run: Run, place: Place, seat: Seat, shown: Pass) -> None:
         self._process = process
         self._run = run
         self._seat = seat
+        self._pass = shown
         self._teller = Teller(place)
         # What came before the last answer that the run waited for is in its journal.
         self._watcher = process.hub.watch(run.id, is_live=False, after=run.attempts_before)
@@ -152,6 +154,8 @@ class Frames:
         self._teller.begin_again()
         while not closing.is_set():
             entry = await self._watcher.next_entry(timeout_s=HEARTBEAT_S)
+            if not await self._pass.holds():
+                break  # who comes back is told why
             if entry is None:
                 if not closing.is_set():
                     yield HEARTBEAT
@@ -179,9 +183,9 @@ class Frames:
         return b"".join(self._teller.standing(run))
 
 
-def follow(process: WebProcess, run: Run, place: Place, seat: Seat) -> StreamingHttpResponse:
+def follow(process: WebProcess, run: Run, place: Place, seat: Seat, shown: Pass) -> StreamingHttpResponse:
     """The response that tells a run from this place on."""
-    frames = Frames(process, run, place, seat)
+    frames = Frames(process, run, place, seat, shown)
     response = StreamingHttpResponse(frames, content_type="text/event-stream", headers=HEADERS)
     response["X-Execution-Id"] = str(run.id)
     return response

@@ -29,6 +29,7 @@ from predictions.health import is_storage_up
 from predictions.idempotency import REPLAYED, read_once
 from predictions.inputs import problems_of, request_of
 from predictions.limits import check_look, check_rate
+from predictions.passes import Pass
 from predictions.preferences import NONE, time_of
 from predictions.reading import read_run_name, run_name
 from predictions.requests import RequestInvalid, check_json
@@ -82,7 +83,7 @@ async def stream(request: HttpRequest, run_id: str) -> HttpResponseBase:
         return HttpResponse(status=204)  # tells browsers not to come back
     access = await reading_access(request, found.id)
     seat = take_seat(request.META.get("REMOTE_ADDR", ""), access.id if access else None)
-    return follow(web_process(), found, place, seat)
+    return follow(web_process(), found, place, seat, Pass(lambda: reading_access(request, found.id)))
 
 
 @documented(post=openapi.NOTIFY)

@@ -45,6 +45,10 @@ class Following:
         assert matched, f"not a frame: {block!r}"
         return Event(matched["id"].decode(), matched["event"].decode(), json.loads(matched["data"]))
 
+    def rest(self) -> bytes:
+        """All that is left, up to the end of the stream."""
+        return self._rest + b"".join(self._chunks)
+
     def until(self, name: str, **data: Any) -> list[Event]:
         """The events up to and with the next one of this name and with this data."""
         read = []
