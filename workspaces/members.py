@@ -89,9 +89,12 @@ def check_outranks(access: Access, membership: Membership) -> None:
 
 
 def _check_other_owner(membership: Membership) -> None:
-    owners = Membership.objects.select_for_update().filter(workspace_id=membership.workspace_id, role=OWNER)
-    if not [one for one in owners if one.pk != membership.pk]:
-        raise Conflict("A workspace keeps one owner at least: make somebody else its owner first")
+    # All of them are locked, in one order: two owners who leave at once would each see the other stay.
+    owners = Membership.objects.select_for_update(of=("self",)).filter(workspace_id=membership.workspace_id, role=OWNER)
+    acting = owners.filter(suspended_at=None, user__is_active=True, user__is_service=False)
+    locked = {one.pk for one in owners.order_by("pk")}
+    if not (locked & set(acting.values_list("pk", flat=True))) - {membership.pk}:
+        raise Conflict("A workspace keeps one owner who can sign in: make somebody else its owner first")
 
 
 @transaction.atomic

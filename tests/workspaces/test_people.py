@@ -16,11 +16,13 @@ from tests.factories import make_api_key, make_chatflow, make_user, make_workspa
 from tests.workspaces.browser import PASSWORD, Browser
 from workspaces.audit.models import AuditEntry
 from workspaces.models import CustomRole, Invitation, Membership, User, Workspace
+from workspaces.permissions import BUILT_IN
 from workspaces.services import add_member
 
 pytestmark = pytest.mark.django_db
 
 Role = Membership.Role
+SIGN_UP = {"email": "bob@example.com", "password": PASSWORD}
 
 
 @pytest.fixture
@@ -123,6 +125,58 @@ def test_a_workspace_keeps_an_owner(workspace: Workspace, owner: Browser) -> Non
     answers = [owner.put(one, {"role": "viewer"}), owner.delete(one), owner.post(f"{one}/suspension")]
 
     assert [answer.status_code for answer in answers] == [409, 409, 409]
+
+
+def test_an_owner_who_cannot_sign_in_is_none(workspace: Workspace, owner: Browser) -> None:
+    members = f"/workspaces/{workspace.pk}/members"
+    boss = User.objects.get(email="olive@example.com")
+    founder = Membership.objects.filter(workspace=workspace, role=Role.OWNER).exclude(user=boss).get()
+    owner.post(f"/workspaces/{workspace.pk}/service-accounts", {"name": "Bot", "role": "owner"})
+
+    with_another = owner.post(f"{members}/{founder.user_id}/suspension").status_code
+    alone = [owner.delete(f"{members}/{boss.pk}"), owner.put(f"{members}/{boss.pk}", {"role": "viewer"})]
+    owner.delete(f"{members}/{founder.user_id}/suspension")
+    User.objects.filter(pk=founder.user_id).update(is_active=False)
+    alone.append(owner.delete(f"{members}/{boss.pk}"))
+    User.objects.filter(pk=founder.user_id).update(is_active=True)
+
+    assert (with_another, [answer.status_code for answer in alone]) == (200, [409] * 3)
+    assert owner.delete(f"{members}/{boss.pk}").status_code == 200
+
+
+def test_nobody_takes_back_an_invitation_to_more_than_they_have(workspace: Workspace, owner: Browser) -> None:
+    role = owner.post("/roles", {"name": "Host", "permissions": ["workspace:add-user", *BUILT_IN["viewer"]]}).json()
+    host = joined(workspace, Role.VIEWER)
+    owner.put(f"/workspaces/{workspace.pk}/members/{host.pk}", {"roles": [role["id"]]})
+    path = f"/workspaces/{workspace.pk}/invitations"
+    [admin, viewer] = [
+        owner.post(path, {"email": f"{role}@example.com", "role": role}).json() for role in ("admin", "viewer")
+    ]
+
+    refused = [
+        signed_in(host).post(path, {"email": "admin@example.com", "role": "viewer"}),
+        signed_in(host).delete(f"{path}/{admin['id']}"),
+    ]
+
+    assert [answer.status_code for answer in refused] == [403, 403]
+    assert Invitation.objects.get(pk=admin["id"]).role == "admin"
+    assert signed_in(host).delete(f"{path}/{viewer['id']}").status_code == 200
+
+
+def test_an_invitation_that_was_accepted_is_good_no_second_time(
+    owner: Browser, workspace: Workspace, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    bob = make_user("bob@example.com", password=PASSWORD)
+    with django_capture_on_commit_callbacks(execute=True):
+        owner.post(f"/workspaces/{workspace.pk}/invitations", {"email": "bob@example.com"})
+    token = {"token": token_of_last_mail()}
+    signed_in(bob).post("/invitations/accept", token)
+    owner.delete(f"/workspaces/{workspace.pk}/members/{bob.pk}")
+
+    again = signed_in(bob).post("/invitations/accept", token)
+    signed_up = Browser().account("POST", "/auth/signup", SIGN_UP, X_Invitation=token["token"])
+
+    assert (again.status_code, signed_up.status_code) == (404, 403)
 
 
 def test_several_roles_add_up(workspace: Workspace, owner: Browser) -> None:

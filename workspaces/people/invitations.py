@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from forjinn.core.permissions import SIGNED_IN
-from workspaces import invitations, members
+from workspaces import invitations
 from workspaces.access import access_of
 from workspaces.models import Invitation
 from workspaces.people.callers import AFFECTED, as_person, check_active, person_of, shown
@@ -20,7 +20,6 @@ from workspaces.people.serializers import (
     TokenSerializer,
     WorkspaceSerializer,
 )
-from workspaces.permissions import BUILT_IN
 
 
 class InvitationsView(APIView):
@@ -49,9 +48,7 @@ class InvitationsView(APIView):
         check_active(request, workspace_id)
         form = InviteSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        access, given = access_of(request), form.validated_data
-        members.check_grantable(access, BUILT_IN[given["role"]])
-        invitation = invitations.invite(workspace_id=access.workspace_id, inviter=access.name, **given)
+        invitation = invitations.invite(access=access_of(request), **form.validated_data)
         return Response(InvitationSerializer().to_representation(invitation), status=201)
 
 
@@ -63,7 +60,7 @@ class InvitationView(APIView):
     @extend_schema(operation_id="invitation_revoke", summary="Take an invitation back.", responses=AFFECTED)
     def delete(self, request: Request, workspace_id: str, invitation_id: str) -> Response:
         check_active(request, workspace_id)
-        Invitation.objects.get_for(access_of(request).workspace_id, pk=invitation_id).delete()
+        invitations.revoke(access=access_of(request), invitation_id=invitation_id)
         return Response({"affected": 1})
 
 
