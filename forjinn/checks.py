@@ -72,6 +72,14 @@ def check_secrets(**_: Any) -> list[CheckMessage]:
         )
         if (problem := _weakness(value))
     ]
+    if settings.SETUP_SECRET and (problem := _weakness(settings.SETUP_SECRET)):
+        problems.append(
+            Error(
+                f"SETUP_SECRET is {problem}: whoever guesses it before you have an account has the server.",
+                hint="Set it to what `openssl rand -base64 48` prints, or leave it out: one is made of SECRET_KEY.",
+                id="forjinn.E011",
+            )
+        )
     if not settings.ENCRYPTION_KEYS or not all(map(_is_good_key, settings.ENCRYPTION_KEYS)):
         problems.append(
             Error(

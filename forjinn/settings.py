@@ -100,7 +100,7 @@ ROOT_URLCONF = "forjinn.urls"
 ASGI_APPLICATION = "forjinn.asgi.application"
 AUTH_USER_MODEL = "workspaces.User"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["workspaces.accounts.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -129,6 +129,8 @@ ACCOUNT_PREVENT_ENUMERATION = "strict"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # other sessions end with the hash that they carry; this one goes on
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # another address, or another provider, takes the password once more
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # whose password or address is changed hears of it
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env_bool("TRUST_PROXY", default=False) else 0
 SOCIALACCOUNT_ADAPTER = "workspaces.accounts.SocialAccountAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address at a provider never opens an account that was made elsewhere

@@ -11,15 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
 from allauth.core import context as allauth_context
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from workspaces.invitations import find_invitation
-from workspaces.models import User
+from workspaces.models import SERVICE_DOMAIN, User
 
 SHOWN = "shows_setup_secret"
 SETUP_HEADER, INVITATION_HEADER = "X-Setup-Secret", "X-Invitation"
@@ -46,10 +47,19 @@ def _shows_setup_secret(request: HttpRequest) -> bool:
     """Asked for the first time before there is an account: the answer stays when this request has made one."""
     known: bool | None = getattr(request, SHOWN, None)
     if known is None:
-        sent = request.headers.get(SETUP_HEADER, "")
+        # Sign-up is counted. A GET, which tells whether it is open, is not: it could be asked with guess after guess.
+        sent = request.headers.get(SETUP_HEADER, "") if request.method == "POST" else ""
         known = bool(sent) and constant_time_compare(sent, setup_secret()) and is_setup_due()
         setattr(request, SHOWN, known)
     return known
+
+
+class Backend(AuthenticationBackend):  # type: ignore[misc]  # the package has no types
+    """Named by AUTHENTICATION_BACKENDS; asked for each session again."""
+
+    def user_can_authenticate(self, user: User) -> bool:
+        """Nobody is a service account, whatever password somebody has given it."""
+        return super().user_can_authenticate(user) and not user.is_service
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the package has no types
@@ -78,6 +88,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
         saved: User = super().save_user(request, user, form, commit)
         return saved
 
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        refusal: HttpResponse | None = (
+            self.respond_user_inactive(request, user) if user.is_service else super().pre_login(request, user, **kwargs)
+        )
+        return refusal
+
     def forget_attempt(self) -> None:
         """The attempt that `pre_authenticate` has counted was none to guess."""
         self._rollback_login_failed_rl_usage()
@@ -87,6 +103,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
         return (credentials.get("email") or credentials.get("username") or "").strip().lower()
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        if email.endswith(f"@{SERVICE_DOMAIN}"):
+            return
         site = Site("Forjinn", urlsplit(settings.PUBLIC_URL).netloc)
         super().send_mail(template_prefix, email, {**context, "current_site": site})
 
@@ -95,7 +113,13 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
     """Named by SOCIALACCOUNT_ADAPTER. Who a provider vouches for has an account, and no workspace until invited."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        return True
+        """Not before set-up, which would be over with the first account, and nobody an operator."""
+        return not is_setup_due()
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        for address in sociallogin.email_addresses:
+            # Some providers say it in a text; to Python "false" is as true as any.
+            address.verified = address.verified in (True, "true")
 
     def can_authenticate_by_email(self, login: Any, email: str) -> bool:
         """Never: an address at one provider is not proof of an account that was made elsewhere."""

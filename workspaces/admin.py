@@ -38,7 +38,8 @@ class WorkspaceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold has no types
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        obj.vouch()
+        if "email" in form.changed_data:
+            obj.vouch()
 
     form = UserChangeForm
     add_form = UserCreationForm

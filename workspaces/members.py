@@ -13,7 +13,7 @@ from forjinn.core.ids import uuid7
 from forjinn.core.scopes import current, system_scope
 from workspaces.access import Access
 from workspaces.grants import grants_of_membership
-from workspaces.models import CustomRole, Membership, User
+from workspaces.models import SERVICE_DOMAIN, CustomRole, Membership, User
 from workspaces.permissions import BUILT_IN
 
 OWNER = Membership.Role.OWNER
@@ -120,7 +120,7 @@ def create_service_account(*, access: Access, name: str, role: str) -> Membershi
     """An account for programs, in this workspace only; nobody can sign in with it. Raises as `change_member` does."""
     check_grantable(access, BUILT_IN.get(role, frozenset()))
     with system_scope(current().actor):  # accounts are of no workspace
-        user = User(email=f"{uuid7().hex}@service.invalid", name=name, is_service=True)
+        user = User(email=f"{uuid7().hex}@{SERVICE_DOMAIN}", name=name, is_service=True)
         user.set_unusable_password()
         user.save()
     return Membership.objects.create(workspace_id=access.workspace_id, user=user, role=role)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import orjson
+from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -22,6 +23,7 @@ from forjinn.core.models import ScopedQuerySet, WorkspaceScoped
 LONGEST_NAME = 200  # characters
 LONGEST_VARIABLE = 100
 LONGEST_PERSON = 150
+SERVICE_DOMAIN = "service.invalid"  # of the addresses of service accounts, which no mail reaches
 
 
 class UserManager(BaseUserManager["User"]):
@@ -67,13 +69,17 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
     def vouch(self) -> None:
-        """Whoever makes an account by hand says whose the address is: no code has to prove it."""
+        """Whoever gives an account its address by hand says whose it is: no code proves it, and no other is good."""
         rows: Any = self.emailaddress_set  # type: ignore[attr-defined]  # of django-allauth, which has no types
+        rows.exclude(email=self.email).delete()
         rows.update_or_create(email=self.email, defaults={"verified": True, "primary": True})
 
     def clean(self) -> None:
         super().clean()
         self.email = self.email.lower()
+        proved = apps.get_model("account", "EmailAddress").objects.filter(email=self.email, verified=True)
+        if proved.exclude(user_id=self.pk).exists():
+            raise ValidationError({"email": "Somebody else has proved that this address is theirs."})
 
 
 class Workspace(models.Model):

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views import defaults
 from redis.exceptions import RedisError
+from requests import RequestException
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -109,6 +110,9 @@ def _part_away(exc: BaseException | None) -> AppError | None:
         case RedisError():
             logger.warning("redis away", extra={"error": type(exc).__name__})
             return Unavailable(REDIS_AWAY)
+        case RequestException():  # of django-allauth's calls to providers; ours are made by another client
+            logger.warning("sign-in provider away", extra={"error": type(exc).__name__})
+            return Unavailable("Unavailable for the moment: the sign-in provider cannot be reached")
     return None
 
 

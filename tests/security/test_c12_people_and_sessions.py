@@ -13,6 +13,7 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
+from forjinn.checks import check_secrets
 from tests.factories import make_user, make_workspace
 from tests.workspaces.browser import PASSWORD, Browser
 from workspaces.accounts import setup_secret
@@ -66,6 +67,19 @@ def test_the_first_person_shows_the_secret_of_the_console() -> None:
     assert User.objects.get(email="first@example.com").is_superuser
     assert is_in(browser)
     assert sign_up("second@example.com", X_Setup_Secret=setup_secret()) == 403
+
+
+@pytest.mark.parametrize(("secret", "is_refused"), [("", False), ("letmein", True), ("a" * 40, True)])
+def test_a_secret_that_can_be_guessed_stops_the_start(settings: Settings, secret: str, is_refused: bool) -> None:
+    settings.SETUP_SECRET = secret
+
+    assert ("forjinn.E011" in [problem.id for problem in check_secrets()]) is is_refused
+
+
+def test_what_is_not_counted_tells_no_guess_of_the_secret_from_another() -> None:
+    told = [Browser().account("GET", "/config", X_Setup_Secret=secret).content for secret in ("guess", setup_secret())]
+
+    assert told[0] == told[1]
 
 
 def test_an_address_that_is_not_proved_opens_nothing(ann: User) -> None:
@@ -177,6 +191,65 @@ def test_tries_at_the_administration_are_counted_with_all_others(ann: User) -> N
 
     assert (refused.status_code, "Too many failed login attempts" in refused.content.decode()) == (200, True)
     assert Browser().sign_in(ann).status_code != 200
+
+
+def test_a_session_alone_changes_no_address(ann: User) -> None:
+    thief = Browser()
+    thief.client.force_login(ann)
+    new = {"email": "eve@example.com"}
+
+    refused = thief.account("POST", "/account/email", new)
+    wrong = thief.account("POST", "/auth/reauthenticate", {"password": NEW})
+    thief.account("POST", "/auth/reauthenticate", {"password": PASSWORD})
+    allowed = thief.account("POST", "/account/email", new)
+
+    assert [answer.status_code for answer in (refused, wrong, allowed)] == [401, 400, 200]
+
+
+def test_whose_password_is_changed_hears_of_it(ann: User) -> None:
+    Browser(ann).account("POST", "/account/password/change", {"current_password": PASSWORD, "new_password": NEW})
+
+    assert [message.to for message in mail.outbox] == [[ann.email]]
+    assert NEW not in str(mail.outbox[0].body)
+
+
+def test_an_address_that_an_operator_has_replaced_opens_nothing(ann: User) -> None:
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("operator@example.com"))
+
+    saved = operator.post(f"/admin/workspaces/user/{ann.pk}/change/", {"email": "ann@work.example.com", "name": "Ann"})
+    Browser().account("POST", "/auth/password/request", {"email": "ann@example.com"})
+
+    assert saved.status_code == 302
+    assert mail.outbox == []
+    assert [one.email for one in EmailAddress.objects.filter(user=ann)] == ["ann@work.example.com"]
+    taken = operator.post(f"/admin/workspaces/user/{ann.pk}/change/", {"email": "operator@example.com", "name": ""})
+    assert taken.status_code == 200
+
+
+def test_an_operator_who_changes_something_else_proves_no_address(ann: User) -> None:
+    EmailAddress.objects.filter(user=ann).update(verified=False)
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("operator@example.com"))
+
+    operator.post(f"/admin/workspaces/user/{ann.pk}/change/", {"email": ann.email, "name": "Ann", "is_active": "on"})
+
+    assert User.objects.get(pk=ann.pk).name == "Ann"
+    assert not EmailAddress.objects.get(user=ann).verified
+
+
+def test_nobody_becomes_a_service_account_by_any_password(ann: User) -> None:
+    bot = make_user("0@service.invalid", password=PASSWORD)
+    User.objects.filter(pk=bot.pk).update(is_service=True, is_staff=True)
+    browser = Browser()
+    browser.client.force_login(bot)
+
+    browser.account("POST", "/auth/password/request", {"email": bot.email})
+
+    assert not is_in(browser)
+    assert Browser().sign_in(bot).status_code != 200
+    assert "sessionid" not in at_the_administration(bot, PASSWORD).cookies
+    assert mail.outbox == []
 
 
 def test_weak_passwords_are_refused(ann: User) -> None:

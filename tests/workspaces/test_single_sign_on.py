@@ -22,7 +22,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def provider(settings: Settings) -> Iterator[OidcServer]:
+def operator() -> User:
+    """The first person, whose account no provider makes."""
+    return make_user("operator@example.com")
+
+
+@pytest.fixture
+def provider(settings: Settings, operator: User) -> Iterator[OidcServer]:
     cache.clear()
     with OidcServer() as server:
         apps = oidc_apps(issuer=server.issuer, client_id=CLIENT_ID, secret="s", name="Work")
@@ -59,7 +65,7 @@ def test_the_same_subject_is_the_same_person_whatever_their_address(provider: Oi
     sign_in(provider, browser, sub="17", email="ann@married.example.com", email_verified=True)
 
     assert browser.get("/account").json()["email"] == "ann@example.com"
-    assert User.objects.count() == 1
+    assert User.objects.exclude(email="operator@example.com").count() == 1
 
 
 def test_an_address_alone_opens_nobodys_account(provider: OidcServer) -> None:
@@ -79,7 +85,41 @@ def test_an_address_that_the_provider_does_not_vouch_for_is_not_believed(provide
     sign_in(provider, browser, sub="17", email="ann@example.com", email_verified=False)
 
     assert browser.get("/account").status_code == 401
-    assert not EmailAddress.objects.filter(verified=True).exists()
+    assert not EmailAddress.objects.filter(email="ann@example.com", verified=True).exists()
+
+
+@pytest.mark.parametrize(("claim", "is_in"), [("true", 200), ("false", 401), ("yes", 401), (None, 401)])
+def test_an_address_is_vouched_for_in_a_text_as_well(provider: OidcServer, claim: str | None, is_in: int) -> None:
+    browser = Browser()
+
+    sign_in(provider, browser, sub="17", email="ann@example.com", email_verified=claim)
+
+    assert browser.get("/account").status_code == is_in
+
+
+def test_no_provider_makes_the_first_account(provider: OidcServer, operator: User) -> None:
+    operator.delete()
+    browser = Browser()
+
+    sign_in(provider, browser, sub="17", email="ann@example.com", email_verified=True)
+
+    assert browser.get("/account").status_code == 401
+    assert not User.objects.exists()
+
+
+def test_a_provider_that_is_away_is_no_failure_of_the_servers(provider: OidcServer, settings: Settings) -> None:
+    apps = oidc_apps(issuer="http://127.0.0.1:1", client_id=CLIENT_ID, secret="s", name="Gone")
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": apps}}
+    browser = Browser()
+    name, token = apps[0]["provider_id"], browser.client.cookies["csrftoken"].value
+    form = {"provider": name, "process": "login", "callback_url": "/", "csrfmiddlewaretoken": token}
+
+    away = browser.client.post("/_allauth/browser/v1/auth/provider/redirect", form)
+    given = {"provider": name, "process": "login", "token": {"client_id": CLIENT_ID, "id_token": "e30.e30.e30"}}
+    refused = browser.account("POST", "/auth/provider/token", given)
+
+    assert (away.status_code, away.json()["code"]) == (503, "unavailable")
+    assert refused.status_code == 400
 
 
 def test_a_code_that_nobody_here_asked_for_opens_nothing(provider: OidcServer) -> None:
