@@ -154,7 +154,8 @@ EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", default=True)
 EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env_text("EMAIL_FROM", "forjinn@localhost")
 # Without a server for mail, what would have been sent stands in the log of the web process.
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+MAIL_TRANSPORT = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+EMAIL_BACKEND = "forjinn.core.mail.Backend"
 # Counts tries to sign in; every web process has to see the same count.
 CACHES = {
     "default": {

@@ -5,3 +5,6 @@ from django.apps import AppConfig
 
 class WorkspacesConfig(AppConfig):
     name = "workspaces"
+
+    def ready(self) -> None:
+        from workspaces import operators  # noqa: F401  # its receiver

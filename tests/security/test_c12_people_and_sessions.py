@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from forjinn.checks import check_secrets
 from tests.factories import make_user, make_workspace
+from tests.journeys.stage import wait_for
 from tests.workspaces.browser import PASSWORD, Browser
 from workspaces.accounts import setup_secret
 from workspaces.models import Membership, User
@@ -102,6 +103,30 @@ def test_an_account_that_there_is_and_one_that_there_is_not_look_alike(ann: User
     assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content)
     assert reset[0] == reset[1]
     assert [message.to for message in mail.outbox] == [[ann.email]]
+
+
+def test_a_server_for_mail_that_is_away_tells_of_no_account(
+    ann: User, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EMAIL_BACKEND = "forjinn.core.mail.Backend"
+    settings.MAIL_TRANSPORT, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", 1
+
+    answers = [
+        Browser().account("POST", "/auth/password/request", {"email": email})
+        for email in (ann.email, "nobody@example.com")
+    ]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, answers[0].content)] * 2
+    wait_for(lambda: "mail not sent" in caplog.messages, "the mail that is not sent")
+
+
+def test_a_mail_is_sent_behind_the_answer(ann: User, settings: Settings) -> None:
+    settings.EMAIL_BACKEND = "forjinn.core.mail.Backend"
+    settings.MAIL_TRANSPORT = "django.core.mail.backends.locmem.EmailBackend"
+
+    Browser().account("POST", "/auth/password/request", {"email": ann.email})
+
+    wait_for(lambda: [message.to for message in mail.outbox] == [[ann.email]], "the mail")
 
 
 def test_signing_in_makes_a_new_session(ann: User) -> None:
@@ -281,6 +306,19 @@ def test_sessions_are_listed_and_revoked(ann: User) -> None:
 
     assert len(sessions) == 2
     assert (is_in(here), is_in(there)) == (True, False)
+
+
+def test_sessions_of_the_administration_are_listed_and_revoked_as_well(ann: User) -> None:
+    User.objects.filter(pk=ann.pk).update(is_staff=True)
+    here, there = Browser(ann), Client()
+    there.post("/admin/login/?next=/admin/", {"username": ann.email, "password": PASSWORD})
+    before = there.get("/admin/").status_code
+    sessions = here.account("GET", "/auth/sessions").json()["data"]
+
+    here.account("DELETE", "/auth/sessions", {"sessions": [one["id"] for one in sessions if not one["is_current"]]})
+
+    assert (before, len(sessions)) == (200, 2)
+    assert there.get("/admin/").status_code == 302
 
 
 def test_cookies_stay_with_the_site(ann: User, settings: Settings) -> None:
