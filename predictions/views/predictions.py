@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import (
     AppError,
+    Forbidden,
     NotFound,
     TooManyRequests,
     Unavailable,
@@ -204,11 +205,16 @@ async def follow(
 
 def _pass(request: HttpRequest, caller: Caller) -> Pass | None:
     """What the caller has shown; None of strangers, to whom the flow is open."""
+    if caller.access is None:
+        return None
+    workspace_id = caller.access.workspace_id
 
     async def show() -> None:
-        needed_access(await read_caller(request))
+        # Who loses their place in one workspace works in another that they are in.
+        if needed_access(await read_caller(request)).workspace_id != workspace_id:
+            raise Forbidden("You work in another workspace by now")
 
-    return Pass(show) if caller.access is not None else None
+    return Pass(show)
 
 
 @documented(get=openapi.FOLLOW)

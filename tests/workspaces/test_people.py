@@ -11,6 +11,7 @@ from django.core import mail
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from chatflows.records import find_flow
 from tests.cast import Api
 from tests.factories import make_api_key, make_chatflow, make_user, make_workspace
 from tests.workspaces.browser import PASSWORD, Browser
@@ -244,16 +245,16 @@ def test_an_archived_workspace_is_closed_to_keys_and_visitors_until_it_is_restor
     workspace: Workspace, owner: Browser, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     api = Api(make_api_key(workspace)[1])
-    make_chatflow(workspace)
-    before = api.get("/chatflows").status_code
+    flow = make_chatflow(workspace, is_public=True)  # every door that visitors come by looks it up
+    before = [api.get("/chatflows").status_code, find_flow(flow.pk) is not None]
 
     with django_capture_on_commit_callbacks(execute=True):
         archived = owner.delete(f"/workspaces/{workspace.pk}").status_code
-    closed = [api.get("/chatflows").status_code, owner.get("/chatflows").status_code]
+    closed = [api.get("/chatflows").status_code, owner.get("/chatflows").status_code, find_flow(flow.pk)]
     with django_capture_on_commit_callbacks(execute=True):
         owner.post(f"/workspaces/{workspace.pk}/restore")
 
-    assert (before, archived, closed) == (200, 200, [401, 403])
+    assert (before, archived, closed) == ([200, True], 200, [401, 403, None])
     assert [api.get("/chatflows").status_code, owner.get("/chatflows").status_code] == [200, 200]
 
 

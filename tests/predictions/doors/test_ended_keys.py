@@ -20,6 +20,7 @@ from tests.predictions.doors import chatterfly_flows
 from tests.predictions.doors.chatterfly_calls import Client, until
 from tests.predictions.doors.conftest import Deploy
 from tests.predictions.doors.stepflow_calls import Following, Stepflow
+from tests.sessions import headers_of
 
 REVOKE = """
 from apikeys.models import ApiKey, hash_key
@@ -69,6 +70,45 @@ def test_a_stream_of_tokens_stops(platform: Platform, holder: Caller, chat: str,
     assert text_of(first) == "one two"
     assert b"three" not in rest
     assert rest.endswith(b"retry: 500\n\n")
+
+
+SIGN_IN = """
+from tests.factories import make_workspace
+from tests.sessions import session_of
+from workspaces.models import Membership, Workspace
+key = session_of(Workspace.objects.get(pk={workspace!r}), "editor")
+person = Membership.objects.filter(workspace={workspace!r}).latest("pk").user
+Membership.objects.create(workspace=make_workspace(), user=person, role="owner")
+print(json.dumps([key, str(person.pk)]))
+"""
+SUSPEND = """
+from workspaces.models import Membership
+from django.utils import timezone
+Membership.objects.filter(user={person!r}, workspace={workspace!r}).update(suspended_at=timezone.now())
+"""
+
+
+def test_a_stream_of_somebody_who_is_suspended_stops(
+    platform: Platform, inside: Inside, chat: str, model: ScriptedModel
+) -> None:
+    workspace = platform.workspace_id
+    session, person = inside(SIGN_IN.format(workspace=workspace))
+    model.script(Reply("one two three four", stall_after=2))
+    asked = {"question": "Hi", "streaming": True}
+
+    with (
+        httpx.Client(base_url=f"{platform.url}/api/v1", headers=headers_of(session), timeout=30) as http,
+        http.stream("POST", f"/prediction/{chat}", json=asked) as response,
+    ):
+        listening = Listening(response)
+        first = [next(listening) for _ in range(3)]
+        inside(SUSPEND.format(workspace=workspace, person=person))
+        wait_a_second()
+        model.release()
+        rest = listening.rest()
+
+    assert text_of(first) == "one two"
+    assert b"three" not in rest
 
 
 def test_a_stream_of_steps_stops(platform: Platform, holder: Caller, new_flow: NewFlow) -> None:
