@@ -7,7 +7,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 
 from tests.factories import make_user
-from workspaces.models import Membership, Workspace
+from workspaces.models import Membership, User, Workspace
 from workspaces.services import add_member
 
 TOKEN = "a" * 32
@@ -17,6 +17,11 @@ def session_of(workspace: Workspace, role: str) -> str:
     """The key of a session of somebody new, in this workspace."""
     user = make_user()
     add_member(workspace=workspace, user=user, role=Membership.Role(role))
+    return session_for(user)
+
+
+def session_for(user: User) -> str:
+    """The key of a session of this person."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

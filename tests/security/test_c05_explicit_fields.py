@@ -18,6 +18,7 @@ from forjinn.core.permissions import SIGNED_IN
 from tests.journeys.stage import service_url
 from tests.platform import Platform
 from tests.predictions import drawing
+from tests.predictions.conftest import Inside
 from tests.security.walk import Call, World, calls
 
 WRITES = [call for call in calls() if call.method in ("POST", "PUT", "PATCH")]
@@ -81,7 +82,7 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/apikey/{key_id}": {"keyName": "{new}"},
     "POST /api/v1/apikey/{key_id}/rotate": {"overlapSeconds": 60},
     "POST /api/v1/end-user-secret": {"overlapSeconds": 60},
-    "POST /api/v1/invitations/accept": {"token": "nobodys"},
+    "POST /api/v1/invitations/accept": {"token": "{invitation}"},
     "PUT /api/v1/retention": {"days": 36000, "store": False},
     "PUT /api/v1/retention/{chatflow_id}": {"days": 36000, "store": False},
     "POST /api/v1/roles": {"name": "{new}", "permissions": ["tools:view"]},
@@ -103,7 +104,6 @@ BODIES: dict[str, Any] = {
 REFUSED = {
     "POST /api/stepflow/notify/{event_id}": 404,
     "POST /api/v1/events/{event}": 404,
-    "POST /api/v1/invitations/accept": 404,
     "POST /api/v1/executions/{execution_id}/cancel": 409,
     "POST /api/v1/executions/{execution_id}/pause": 409,
     "POST /api/v1/executions/{execution_id}/resume": 409,
@@ -136,8 +136,23 @@ SPOKEN = {
     "predictions_chatmessage": {"chat_id", "session_id", "content", "extra"},
     "predictions_noderun": {"entry", "changes"},
 }
-# Written by others at any time, or sealed with the moment: sessions.
-BESIDES = re.compile(r"predictions_|hooks_hook(delivery|attempt)|limits_spending|triggers_firing|django_session")
+# Written by others at any time.
+BESIDES = re.compile(r"predictions_|hooks_hook(delivery|attempt)|limits_spending|triggers_firing")
+# One for each time that an invitation is accepted, which each can be once.
+GUESTS = """
+from django.core import mail
+from django.test import override_settings
+from tests.factories import make_user
+from tests.sessions import session_for
+from workspaces.invitations import invite
+def guest():
+    user = make_user()
+    invite(workspace_id={workspace_id!r}, email=user.email, role="viewer", inviter="x")
+    return session_for(user), mail.outbox[-1].body.partition("/invitations/")[2].split()[0]
+mail.outbox = []
+with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+    print(json.dumps([guest() for _ in range(4)]))
+"""
 SAID = "mallory"
 LONG_AGO = "1999-12-31T23:59:59+00:00"
 NUMBER = 31337
@@ -169,21 +184,24 @@ class Rows:
     def since(self, mark: int) -> list[Written]:
         """Rows written since the mark, but for other tests' and the note that a caller's key is in use."""
         rows = self._connection.execute(self._written, {"since": mark}).fetchall()
-        return [(table, row) for table, row in rows if self._is_of_this(table, row)]
+        made = {row["id"] for table, row in rows if table == "workspaces_workspace"}
+        return [(table, timeless(row)) for table, row in rows if self._is_of_this(table, row, made)]
 
-    def _is_of_this(self, table: str, row: dict[str, Any]) -> bool:
+    def _is_of_this(self, table: str, row: dict[str, Any], made: set[str]) -> bool:
         is_caller = table == "apikeys_apikey" and any(key.startswith(row["prefix"]) for key in self._callers)
-        return row.get("workspace_id") in self._workspaces and not is_caller
+        workspace_id = row.get("workspace_id")
+        return (workspace_id in self._workspaces or workspace_id in made) and not is_caller
 
 
 class Writer:
     """Makes each call as its right caller would, and sees what it has left."""
 
-    def __init__(self, world: World, rows: Rows, http: httpx.Client) -> None:
+    def __init__(self, world: World, rows: Rows, http: httpx.Client, guests: Iterator[tuple[str, str]]) -> None:
         self.stranger = world.foreign_workspace_id
         self._world = world
         self._rows = rows
         self._http = http
+        self._guests = guests
         self._numbers = itertools.count()
         self._run_id = self._made("deployment", "/api/v1/runs", {"input": {}})["run_id"]
         given = {**TRIGGER, "type": "webhook", "chatflowId": world.ids["chatflow_id"]}
@@ -199,11 +217,12 @@ class Writer:
             ids["run_id"] = self._run_id
         if "{chunk}" in call.path:
             ids["chunk"] = self._chunk(ids)
+        session = self._world.people["owner"] if call.rule == SIGNED_IN else ""
+        if call.path.endswith("/invitations/accept"):
+            session, ids["invitation"] = next(self._guests)
+        key = None if session else self._world.keys["deployment" if is_deployed else "all"]
         body = json.loads(self._filled(json.dumps(BODIES[str(call)]), ids))
         mark = self._rows.mark()
-        is_personal = call.rule == SIGNED_IN
-        key = None if is_personal else self._world.keys["deployment" if is_deployed else "all"]
-        session = self._world.people["owner"] if is_personal else ""
         answer = self._world.call(call, key, ids=ids, body={**more, **body}, session=session)
         return answer, self._rows.since(mark)
 
@@ -229,9 +248,10 @@ def rows(platform: Platform, world: World) -> Iterator[Rows]:
 
 
 @pytest.fixture(scope="module")
-def writer(world: World, rows: Rows) -> Iterator[Writer]:
+def writer(platform: Platform, world: World, rows: Rows) -> Iterator[Writer]:
+    guests = Inside(platform)(GUESTS.format(workspace_id=world.workspace_id))
     with httpx.Client(base_url=world.url, timeout=30) as http:
-        yield Writer(world, rows, http)
+        yield Writer(world, rows, http, iter(guests))
 
 
 # The library has no types.
@@ -296,6 +316,12 @@ def by_table(written: list[Written]) -> dict[str, list[dict[str, Any]]]:
         if not BESIDES.match(table):
             tables.setdefault(table, []).append(row)
     return tables
+
+
+def timeless(row: dict[str, Any]) -> dict[str, Any]:
+    """A session without its signature, which tells the second of it."""
+    kept = row.get("session_data")
+    return row if kept is None else {**row, "session_data": kept.partition(":")[0]}
 
 
 def values(rows: list[dict[str, Any]], name: str) -> Counter[str]:
