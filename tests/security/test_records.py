@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from tests.platform import ROOT
 from tests.security.records import records, shown, table
 
 HERE = Path(__file__).parent
@@ -28,3 +30,15 @@ def test_every_record_is_answered_by_controls_that_exist() -> None:
 
 def test_the_document_shows_the_records() -> None:
     assert shown() == table()
+
+
+def test_the_document_names_each_controls_code_and_tests() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    told = dict(re.findall(r"^- \*\*(C\d+) (.*)$", text, re.MULTILINE))
+    paths = {control: re.findall(r"`([\w.]+/[\w./]*)`", line) for control, line in told.items()}
+
+    assert told.keys() == CONTROLS
+    assert [path for found in paths.values() for path in found if not (ROOT / path).exists()] == []
+    for control, found in paths.items():
+        assert f"tests/security/test_c{int(control[1:]):02}_" in " ".join(found), control
+        assert any(not path.startswith("tests/") for path in found), control
