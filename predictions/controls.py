@@ -121,11 +121,13 @@ async def fork_run(
 
     Without a node it begins anew. `version`: the number of another version of the flow, which must have the same nodes
     up to there. `key_id`: whoever asks for it, and pays. Returns the new run's id, or that of the first request with
-    the same key. Raises NotFound for a node that had no turn and for a version that there is not, BudgetSpent,
-    TooManyRuns, KeyReused, Unavailable.
+    the same key. Raises NotFound for a node that had no turn and for a version that there is not, Conflict if nothing
+    is kept of the run, BudgetSpent, TooManyRuns, KeyReused, Unavailable.
     """
     if once and (first := await find_first(process.pool, once)):
         return first.execution_id
+    if run.contents == "gone":
+        raise Conflict(f"Nothing is kept of execution {run.id} that it could be run again with: send the request again")
     execution_id, payer = new_execution_id(), Payer(run.workspace_id, run.chatflow_id, key_id)
     await reserve(process.redis, process.pool, payer, execution_id)
     async with given_back(process.redis, payer, execution_id):

@@ -145,9 +145,12 @@ from django.test import override_settings
 from tests.factories import make_user
 from tests.sessions import session_for
 from workspaces.invitations import invite
+from workspaces.members import access_of_membership
+from workspaces.models import Membership
+owner = access_of_membership(Membership.objects.filter(workspace={workspace_id!r}, role="owner").first())
 def guest():
     user = make_user()
-    invite(workspace_id={workspace_id!r}, email=user.email, role="viewer", inviter="x")
+    invite(access=owner, email=user.email, role="viewer")
     return session_for(user), mail.outbox[-1].body.partition("/invitations/")[2].split()[0]
 mail.outbox = []
 with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
