@@ -39,6 +39,8 @@ CONNECTING = {
     "engine/nodes/anthropic.py": "a vendor's package, given that way out",
     "engine/nodes/bedrock.py": "a vendor's package that calls AWS alone: the region in its hosts is checked",
     "chatflows/stub_model.py": "a server, for trials",
+    "forjinn/core/mail.py": "names an error of the operator's own server for mail",
+    "forjinn/core/refusals.py": "names an error of the package that asks the operator's own provider of accounts",
     "forjinn/embedded/doors.py": "asks the operator's own services whether they run",
     "forjinn/embedded/model.py": "asks the operator's own model whether it runs",
     "forjinn/embedded/parts.py": "asks the operator's own services whether they run",
