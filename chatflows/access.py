@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from chatflows.flowdata import is_open_webhook
 from chatflows.models import Chatflow, ChatflowQuerySet
 from forjinn.core.errors import NotFound
 from workspaces.access import Access
@@ -54,8 +55,13 @@ def check_own_flow(access: Access, action: str, flow: Chatflow, kinds: Collectio
 def check_deploying(access: Access, changes: Mapping[str, Any], *, kind: str, flow: Chatflow | None = None) -> None:
     """Raises Forbidden if what is asked for opens or closes the flow to callers, and they may not deploy its kind."""
     before = flow or Chatflow()
-    if any(changes.get(name, value) != value for name in DEPLOYING for value in [getattr(before, name)]):
-        access.check(f"{resource_of(kind)}:deploy", flow.pk if flow else None)
+    permission, flow_id = f"{resource_of(kind)}:deploy", flow.pk if flow else None
+    is_deploying = any(changes.get(name, value) != value for name in DEPLOYING for value in [getattr(before, name)])
+    # The text is only read for the few who may not.
+    if is_deploying or (
+        before.deployed and not access.may(permission, flow_id) and is_open_webhook(changes.get("flow_data", ""))
+    ):
+        access.check(permission, flow_id)
 
 
 def asking(flows: Collection[Chatflow]) -> list[str]:

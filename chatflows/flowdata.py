@@ -69,6 +69,16 @@ class FlowFacts:
     inputs: tuple[DeclaredInput, ...] = ()
 
 
+def is_open_webhook(text: str) -> bool:
+    """Whether the flow begins with calls that nobody has to sign. Raises FlowDataInvalid."""
+    for node in read_graph(text)["nodes"] if text else ():
+        fields = node.get("data")
+        if isinstance(fields, dict) and fields.get("name") == "startAgentflow":
+            inputs = fields.get("inputs")
+            return isinstance(inputs, dict) and inputs.get("webhookEnableAuth") in (False, "false")
+    return False
+
+
 def read_graph(text: str) -> Graph:
     """The graph in a flow's JSON text, or that of an assistant's settings.
 

@@ -27,6 +27,8 @@ from predictions.hooks.serializers import (
 )
 from workspaces.access import access_of
 
+SHOWN = "executions:view"  # what receivers are sent tells it
+
 AFFECTED = OpenApiResponse(
     {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
     description="How many subscriptions were deleted: one.",
@@ -75,7 +77,9 @@ class SubscriptionsView(APIView):
     def post(self, request: Request) -> Response:
         form = HookSubscriptionCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        made = services.create_subscription(workspace_id=access_of(request).workspace_id, **form.validated_data)
+        access = access_of(request)
+        access.check(SHOWN)
+        made = services.create_subscription(workspace_id=access.workspace_id, **form.validated_data)
         return Response(NewHookSubscriptionSerializer().to_representation(made))
 
 
@@ -102,8 +106,11 @@ class SubscriptionView(APIView):
     def put(self, request: Request, subscription_id: str) -> Response:
         form = HookSubscriptionUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        access = access_of(request)
+        HookSubscription.objects.get_for(access.workspace_id, pk=subscription_id)
+        access.check(SHOWN)
         subscription = services.update_subscription(
-            workspace_id=access_of(request).workspace_id, subscription_id=subscription_id, **form.validated_data
+            workspace_id=access.workspace_id, subscription_id=subscription_id, **form.validated_data
         )
         return Response(HookSubscriptionSerializer().to_representation(subscription))
 
@@ -176,7 +183,9 @@ class DeliveryView(APIView):
     )
     def get(self, request: Request, delivery_id: str) -> Response:
         rows = HookDelivery.objects.select_related("subscription")
-        delivery = rows.get_for(access_of(request).workspace_id, pk=delivery_id)
+        access = access_of(request)
+        delivery = rows.get_for(access.workspace_id, pk=delivery_id)
+        access.check(SHOWN)
         return Response(WholeHookDeliverySerializer().to_representation(delivery))
 
 

@@ -9,6 +9,8 @@ from rest_framework.response import Response
 from rest_framework.status import HTTP_201_CREATED
 from rest_framework.views import APIView
 
+from chatflows.access import check_flow_access
+from chatflows.models import Chatflow
 from forjinn.core.pagination import PAGE_PARAMETERS, page_of
 from predictions.models import Execution, NodeRun
 from predictions.serializers import ExecutionSerializer
@@ -20,7 +22,7 @@ from predictions.triggers.serializers import (
     TriggerSerializer,
     TriggerUpdateSerializer,
 )
-from workspaces.access import access_of
+from workspaces.access import Access, access_of
 
 AFFECTED = OpenApiResponse(
     {"type": "object", "properties": {"affected": {"type": "integer"}}, "required": ["affected"]},
@@ -65,7 +67,9 @@ class TriggersView(APIView):
     def post(self, request: Request) -> Response:
         form = TriggerCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        made = services.create_trigger(workspace_id=access_of(request).workspace_id, **form.validated_data)
+        access = access_of(request)
+        _check_starting(access, form.validated_data["chatflow_id"])
+        made = services.create_trigger(workspace_id=access.workspace_id, **form.validated_data)
         return Response(_with_address(request, *made), status=HTTP_201_CREATED)
 
 
@@ -88,8 +92,13 @@ class TriggerView(APIView):
     def put(self, request: Request, trigger_id: str) -> Response:
         form = TriggerUpdateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        workspace_id = access_of(request).workspace_id
-        trigger = services.update_trigger(workspace_id=workspace_id, trigger_id=trigger_id, **form.validated_data)
+        access = access_of(request)
+        before = Trigger.objects.get_for(access.workspace_id, pk=trigger_id)
+        for chatflow_id in {before.chatflow_id, form.validated_data.get("chatflow_id", before.chatflow_id)}:
+            _check_starting(access, chatflow_id)
+        trigger = services.update_trigger(
+            workspace_id=access.workspace_id, trigger_id=trigger_id, **form.validated_data
+        )
         return Response(TriggerSerializer().to_representation(trigger))
 
     @extend_schema(
@@ -114,7 +123,9 @@ class RotationView(APIView):
         responses={200: NewAddressSerializer},
     )
     def post(self, request: Request, trigger_id: str) -> Response:
-        made = services.rotate_token(workspace_id=access_of(request).workspace_id, trigger_id=trigger_id)
+        access = access_of(request)
+        _check_starting(access, Trigger.objects.get_for(access.workspace_id, pk=trigger_id).chatflow_id)
+        made = services.rotate_token(workspace_id=access.workspace_id, trigger_id=trigger_id)
         return Response(_with_address(request, *made))
 
 
@@ -136,6 +147,12 @@ class TriggerExecutionsView(APIView):
         whole = runs.prefetch_related(Prefetch("node_runs", NodeRun.objects.order_by("attempt", "seq")))
         page, headers = page_of(whole, request)
         return Response([ExecutionSerializer().to_representation(run) for run in page], headers=headers)
+
+
+def _check_starting(access: Access, chatflow_id: object) -> None:
+    """A trigger starts its flow for whoever made it: raises Forbidden if they may not, NotFound for a stranger's."""
+    flow = Chatflow.objects.get_for(access.workspace_id, pk=chatflow_id)
+    check_flow_access(access, "execute", kind=flow.kind, flow_id=flow.pk)
 
 
 def _with_address(request: Request, trigger: Trigger, token: str) -> dict[str, object]:
