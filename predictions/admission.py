@@ -16,6 +16,8 @@ from forjinn.core.scopes import enter
 from predictions.limits import check_knock, check_rate, own_key_id
 from workspaces.access import Access
 
+TIED = "Unauthorized: this chatflow needs the API key that it is tied to"
+
 
 class BodyMissing(AppError):
     """There is nothing to run."""
@@ -154,7 +156,7 @@ def _may_ask(flow: FlowRecord, caller: Caller, chatflow_id: str) -> bool:
 def _check_key(flow: FlowRecord, caller: Caller, chatflow_id: str) -> None:
     if flow.apikey_id is not None:
         if caller.access is None or caller.access.id != flow.apikey_id:
-            raise caller.refusal or Unauthenticated("Unauthorized: this chatflow needs the API key that it is tied to")
+            raise caller.refusal or Unauthenticated(TIED)
     elif flow.is_public:
         return
     access = needed_access(caller)

@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from chatflows.access import check_flow_access
 from chatflows.records import afind_flow
-from forjinn.core.errors import NotFound
+from forjinn.core.errors import NotFound, Unauthenticated
 from forjinn.core.openapi import documented
 from predictions import controls_openapi
+from predictions.admission import TIED
 from predictions.controls import OwnRun, cancel_run, find_own_run, fork_run, pause_run, retry_run
 from predictions.idempotency import find_first, read_once
 from predictions.limits import check_flow_rate
@@ -101,7 +102,12 @@ async def _run(request: HttpRequest, execution_id: str) -> OwnRun:
 async def _run_again(request: HttpRequest, execution_id: str) -> OwnRun:
     """A run that its caller may not only control but start anew."""
     run = await _run(request, execution_id)
-    check_flow_access(access_of(request), "execute", kind=run.kind, flow_id=run.chatflow_id)
+    access = access_of(request)
+    check_flow_access(access, "execute", kind=run.kind, flow_id=run.chatflow_id)
+    flow = await afind_flow(run.chatflow_id)
+    # People tend runs from the dashboard, which has no key; a key that may not ask may not have asked again either.
+    if flow and access.kind == "key" and flow.apikey_id not in (None, access.id):
+        raise Unauthenticated(TIED)
     await _count(request, run)
     return run
 

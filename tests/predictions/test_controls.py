@@ -11,9 +11,10 @@ import pytest
 from tests.journeys.stage import wait_for
 from tests.model_server import ScriptedModel
 from tests.model_wire import Reply
+from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller
-from tests.predictions.conftest import NewFlow
+from tests.predictions.conftest import Keys, NewFlow
 from tests.predictions.test_human_input import messages_of
 
 TWO_STEPS = ("startAgentflow_0", "llmAgentflow_0", "llmAgentflow_1")
@@ -151,6 +152,21 @@ def test_a_fork_without_a_node_begins_anew(holder: Caller, two_steps: str, model
 
     assert labels(in_state(holder, forked.json()["executionId"], "FINISHED")) == ["Start", "Ask", "Answer"]
     assert len(model.requests) == 4
+
+
+def test_runs_of_a_flow_that_is_tied_to_a_key_are_run_again_by_that_key_alone(
+    platform: Platform, holder: Caller, two_steps: str, keys: Keys
+) -> None:
+    source = holder.answer(two_steps, "Hello")["executionId"]
+    assert holder.http.put(f"/chatflows/{two_steps}", json={"apikeyid": str(keys.second.id)}).status_code == 200
+
+    with Caller(platform.url, keys.second.raw) as tied:
+        refused = [order(holder, source, "fork", {}), order(holder, source, "retry")]
+        forked = order(tied, source, "fork", {})
+
+    assert [response.status_code for response in refused] == [401, 401]
+    assert "the API key that it is tied to" in refused[0].json()["message"]
+    assert forked.status_code == 201
 
 
 def test_a_fork_may_run_another_version(holder: Caller, two_steps: str, model: ScriptedModel) -> None:
