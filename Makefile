@@ -10,6 +10,8 @@ EXAMPLES := 200
 SEED := $(shell date +%s)
 # Nothing listens there: what `check` runs must not need a database, and must not find one by chance.
 NO_SERVICES := DATABASE_URL=postgresql://127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
+# Of `test`: processes side by side, each with services of its own. Services that are given can serve one only.
+WORKERS := $(if $(DATABASE_URL)$(REDIS_URL),0,2)
 
 .PHONY: help setup run stop test fuzz check bench openapi lock clean
 
@@ -28,8 +30,8 @@ stop:  ## Stop what `make run` started
 	@$(PY) manage.py stop
 
 test: setup  ## Run every test, the fast ones first, against services of their own
-	$(PY) -m pytest tests/engine
-	$(PY) -m pytest tests --ignore=tests/engine
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile tests/engine
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile tests --ignore=tests/engine
 
 fuzz: setup  ## Send the API many more calls of every kind; EXAMPLES=1000 of each, SEED=7 for the same again, ARGS="-k roles"
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/forjinn/test_schema_fuzz.py --hypothesis-seed=$(SEED) $(ARGS)

@@ -1,6 +1,7 @@
 """A pytest plugin: a PostgreSQL and a Valkey of this session's own, started before Django reads its settings.
 
-DATABASE_URL and REDIS_URL, when given, are used instead. A session over `tests/engine` alone needs neither.
+DATABASE_URL and REDIS_URL, when given, are used instead, by one process. A session over `tests/engine` alone needs
+neither. With `-n 2` each worker has its own two, and the process that hands out the tests has none.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     os.environ["EGRESS_ALLOW"] = "127.0.0.1"  # where the scripted servers listen
     var = _opened.enter_context(_scratch_folder())
     os.environ["FORJINN_VAR"] = str(var)
-    if not _is_engine_only(early_config):
+    if _is_handing_out(early_config):
+        _refuse_shared_services()
+        os.environ["PYTEST_PLUGINS"] = __name__  # what -p names, workers load too late for this hook
+    elif not _is_engine_only(early_config):
         secrets = load_secrets()
         if not os.environ.get("DATABASE_URL"):
             postgres = Postgres(var, password=secrets["POSTGRES_PASSWORD"], is_scratch=True)
@@ -71,6 +75,17 @@ def pytest_unconfigure() -> None:
 def _is_engine_only(config: pytest.Config) -> bool:
     named = [Path(str(argument).split("::")[0]).resolve() for argument in config.known_args_namespace.file_or_dir]
     return bool(named) and all(path.is_relative_to(ENGINE) for path in named)
+
+
+def _is_handing_out(config: pytest.Config) -> bool:
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    return bool(getattr(config.known_args_namespace, "numprocesses", None)) and not is_worker
+
+
+def _refuse_shared_services() -> None:
+    """Counters, queues and announcements of one worker's tests would meet those of another's."""
+    if given := [name for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name)]:
+        raise pytest.UsageError(f"{' and '.join(given)} can serve one process only: run pytest without -n")
 
 
 @contextlib.contextmanager

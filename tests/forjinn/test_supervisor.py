@@ -102,7 +102,10 @@ def test_the_holder_of_a_folder_is_found_and_keeps_others_out(tmp_path: Path) ->
     assert find_supervisor(tmp_path) is None
 
 
-@pytest.mark.parametrize("held", ["", "0", "4711", json.dumps({"pid": os.getpid(), "started": "another boot"})])
+ANOTHER_BOOT = json.dumps({"pid": os.getpid(), "started": "another boot"})
+
+
+@pytest.mark.parametrize("held", ["", "0", "4711", pytest.param(ANOTHER_BOOT, id="another boot")])
 def test_nobody_is_taken_for_the_holder_before_it_says_its_name(tmp_path: Path, held: str) -> None:
     with (tmp_path / "supervisor.lock").open("a+") as file, ThreadPoolExecutor(1) as pool:
         file.write(held)
