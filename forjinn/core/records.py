@@ -65,6 +65,8 @@ class _Link:
 
 _link = _Link()
 _caches: dict[str, RecordCache[Any, Any]] = {}
+# Caches of which something was to be announced, and nobody was told: said again by who listens, of the whole cache.
+_untold: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,8 @@ def _announce(cache_name: str, key: str) -> None:
     try:
         _publisher(settings.REDIS_URL).publish(CHANNEL, orjson.dumps([cache_name, key]))
     except RedisError as exc:
-        # With Redis away nobody's link is alive, and records last for ALONE_TTL_S only.
+        # With Redis away nobody's link is alive, and records last for ALONE_TTL_S only. It may be away for us alone.
+        _untold.add(cache_name)
         logger.warning("announcement not sent", extra={"cache": cache_name, "error": type(exc).__name__})
 
 
@@ -224,6 +227,18 @@ async def _follow() -> None:
             if now - asked_at >= BEAT_S:
                 asked_at = now
                 await pubsub.ping()
+                await _tell_again(redis)
+
+
+async def _tell_again(redis: AsyncRedis) -> None:
+    while _untold:
+        cache_name = _untold.pop()
+        try:
+            async with asyncio.timeout(LEASE_S):
+                await redis.publish(CHANNEL, orjson.dumps([cache_name, None]))
+        except (RedisError, OSError):  # which a TimeoutError is
+            _untold.add(cache_name)
+            raise
 
 
 def _heed(message: dict[str, Any]) -> None:
@@ -238,6 +253,10 @@ def _heed(message: dict[str, Any]) -> None:
     _link.heard()
 
 
-def _drop(cache_name: str, key: str) -> None:
+def _drop(cache_name: str, key: str | None) -> None:
+    """Without a key: all of that cache."""
     if cache := _caches.get(cache_name):
-        cache.drop(cache.read_key(key))
+        if key is None:
+            cache.clear()
+        else:
+            cache.drop(cache.read_key(key))

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import orjson
 import pytest
+from asgiref.sync import sync_to_async
 from pytest_django import Settings
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from forjinn.core import records
@@ -45,6 +47,7 @@ def source() -> Source:
 def cache(source: Source) -> Iterator[RecordCache[str, str]]:
     yield RecordCache("test", source.load, read_key=str, capacity=3)
     del records._caches["test"]
+    records._untold.clear()
 
 
 @pytest.fixture
@@ -219,3 +222,22 @@ def test_with_redis_away_a_change_is_still_seen_here(
     announce_stale("test", "a")
 
     assert cache.get("a") == "second"
+
+
+async def test_what_could_not_be_announced_is_announced_later(
+    cache: RecordCache[str, str], listening: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cache.aget("a")
+    await cache.aget("other")
+    nowhere = SyncRedis.from_url("redis://127.0.0.1:1/0", retry=None)
+    monkeypatch.setattr(records, "_publisher", lambda url: nowhere)
+    async with Redis.from_url(settings.REDIS_URL) as redis, redis.pubsub() as elsewhere:
+        await elsewhere.subscribe(CHANNEL)
+        await elsewhere.get_message(timeout=5)
+
+        await sync_to_async(announce_stale)("test", "a")
+        heard = await elsewhere.get_message(timeout=5)
+
+    assert heard is not None
+    assert orjson.loads(heard["data"]) == ["test", None]
+    await until(lambda: not cache._entries and not cache._absent)
