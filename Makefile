@@ -31,7 +31,8 @@ stop:  ## Stop what `make run` started
 
 test: setup  ## Run every test, the fast ones first, against services of their own
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile tests/engine
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile tests --ignore=tests/engine
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile tests --ignore=tests/engine -m "not alone"
+	$(PY) -m pytest tests/journeys -m alone
 
 fuzz: setup  ## Send the API many more calls of every kind; EXAMPLES=1000 of each, SEED=7 for the same again, ARGS="-k roles"
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/forjinn/test_schema_fuzz.py --hypothesis-seed=$(SEED) $(ARGS)

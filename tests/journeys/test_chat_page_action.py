@@ -60,6 +60,7 @@ def talk(page: Page, platform: Platform, model: ScriptedModel) -> DecisionPage:
     talk.open()
     talk.ask("Write")
     expect(talk.turns.last).to_contain_text("Answer: Send it?")
+    talk.expect_idle()
     return talk
 
 
