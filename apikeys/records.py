@@ -44,6 +44,11 @@ class KeyRecord(Access):
             raise Forbidden("A publishable key may ask its flow, and nothing else: use a key of the workspace")
 
 
+def is_of_page(access: Access | None) -> bool:
+    """Whether they show a publishable key, which anybody can read in its page: they are one of its visitors."""
+    return isinstance(access, KeyRecord) and access.is_publishable
+
+
 def find_key(raw: str) -> KeyRecord | None:
     """The good key that this text is, or None. Raises Unavailable if it is not remembered and the database is away."""
     return _unexpired(_keys.get(hash_key(raw))) if KEY_SHAPE.fullmatch(raw) else None

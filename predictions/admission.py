@@ -9,11 +9,12 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from apikeys.authentication import KEY_INVALID, KEY_MISSING
+from apikeys.records import is_of_page
 from chatflows.access import check_flow_access
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, NotFound, Unauthenticated
 from forjinn.core.scopes import enter
-from predictions.limits import check_knock, check_rate, own_key_id
+from predictions.limits import check_knock, check_rate, known_id, own_key_id
 from workspaces.access import Access
 
 TIED = "Unauthorized: this chatflow needs the API key that it is tied to"
@@ -60,11 +61,11 @@ async def admit(redis: Redis, chatflow_id: str, caller: Caller, *, has_body: boo
     flow_id = _read_id(chatflow_id)
     flow = await afind_flow(flow_id) if flow_id else None
     if flow is not None:
-        key_id = own_key_id(caller.access, flow)
         if _may_ask(flow, caller, chatflow_id):
-            await check_rate(redis, flow, caller.address, key_id)
+            key_id, is_visitor = own_key_id(caller.access, flow), is_of_page(caller.access)
+            await check_rate(redis, flow, caller.address, key_id, is_visitor=is_visitor)
         else:
-            await check_knock(redis, flow, caller.address, key_id)
+            await check_knock(redis, flow, caller.address, known_id(caller.access, flow))
     if not has_body:
         raise BodyMissing('The body is empty: send JSON like {"question": "..."}')
     return _check(flow, chatflow_id, flow_id, caller)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
+from apikeys.records import is_of_page
 from chatflows.records import FlowRecord
 from forjinn.core.rates import RateLimited, Window, acount, network_of
 from predictions.web import web_process
@@ -40,13 +41,16 @@ def rate_limit_of(api_config: Mapping[str, Any]) -> RateLimit | None:
     return RateLimit(most, window_s, str(chosen.get("limitMsg") or DEFAULT_MESSAGE))
 
 
-async def check_rate(redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None) -> None:
+async def check_rate(
+    redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None, *, is_visitor: bool = False
+) -> None:
     """Count one call to this flow in every limit that holds for it; `key_id`: that of a key of its workspace.
 
+    `is_visitor`: the key is a page's. One of its visitors is not to use up what all of them have.
     Raises RateLimited beyond one of them, Unavailable if a stranger's call cannot be counted.
     """
-    limits = await afind_limits(flow.workspace_id)
-    await acount(redis, list(_windows(flow, limits, address, key_id)), is_known=key_id is not None)
+    limits, is_known = await afind_limits(flow.workspace_id), key_id is not None and not is_visitor
+    await acount(redis, list(_windows(flow, limits, address, key_id, is_known=is_known)), is_known=is_known)
 
 
 async def check_knock(redis: Redis, flow: FlowRecord, address: str, key_id: UUID | None) -> None:
@@ -112,6 +116,11 @@ def own_key_id(access: Access | None, flow: FlowRecord) -> UUID | None:
     return access.id if access is not None and access.workspace_id == flow.workspace_id else None
 
 
+def known_id(access: Access | None, flow: FlowRecord) -> UUID | None:
+    """As `own_key_id`, but a page's visitors count by where they call from, as those without a key do."""
+    return None if is_of_page(access) else own_key_id(access, flow)
+
+
 def _author_window(flow: FlowRecord, address: str) -> Iterator[Window]:
     if own := rate_limit_of(flow.api_config):
         yield Window(f"{AUTHORS}{flow.id}:{network_of(address)}", own.most, own.message, own.window_s)
@@ -122,9 +131,11 @@ def _flow_windows(flow: FlowRecord, limits: LimitsRecord, address: str) -> Itera
     yield from flow_window(limits, flow.id)
 
 
-def _windows(flow: FlowRecord, limits: LimitsRecord, address: str, key_id: UUID | None) -> Iterator[Window]:
+def _windows(
+    flow: FlowRecord, limits: LimitsRecord, address: str, key_id: UUID | None, *, is_known: bool
+) -> Iterator[Window]:
     yield from _flow_windows(flow, limits, address)
-    if key_id is None:
+    if not is_known:
         yield from address_window(limits, flow.workspace_id, address)
     yield from caller_windows(limits, flow.workspace_id, key_id)
 

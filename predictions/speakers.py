@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from apikeys.records import KeyRecord
+from apikeys.records import is_of_page
 from chatflows.access import resource_of
 from chatflows.records import FlowRecord
 from forjinn.core.errors import Unauthenticated
@@ -40,9 +40,8 @@ async def speaker_of(request: HttpRequest, flow: FlowRecord, caller: Caller, tok
 
 def _speaks_for_others(access: Access, flow: FlowRecord) -> bool:
     """Whether they speak for users of their own: who may not execute the flow is a visitor where it is public."""
-    is_page = isinstance(access, KeyRecord) and access.is_publishable  # anybody can read such a key in the page
     is_own = access.workspace_id == flow.workspace_id
-    return is_own and not is_page and access.may(f"{resource_of(flow.kind)}:execute", flow.id)
+    return is_own and not is_of_page(access) and access.may(f"{resource_of(flow.kind)}:execute", flow.id)
 
 
 def apart(speaker: str, address: str) -> str:

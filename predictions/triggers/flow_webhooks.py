@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 import orjson
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 
+from apikeys.records import is_of_page
 from chatflows.records import FlowRecord, afind_flow
 from forjinn.core.errors import AppError, MethodNotAllowed, NotFound, Unauthenticated, error_response
 from forjinn.core.openapi import documented
 from forjinn.core.permissions import BY_FLOW
 from forjinn.core.scopes import enter
 from predictions.admission import Caller, let_in
-from predictions.limits import check_knock, check_rate, own_key_id
+from predictions.limits import check_knock, check_rate, known_id, own_key_id
 from predictions.requests import MAX_ID, HumanAnswer, PredictionRequest, RequestInvalid, check_json
 from predictions.speakers import speaker_of
 from predictions.store import Store
@@ -66,9 +67,9 @@ async def call_flow(request: HttpRequest, chatflow_id: str) -> HttpResponseBase:
     try:
         is_signed = _check_caller(request, caller, flow, start, webhook)
     except AppError:
-        await check_knock(process.redis, flow, caller.address, key_id)
+        await check_knock(process.redis, flow, caller.address, known_id(caller.access, flow))
         raise
-    await check_rate(process.redis, flow, caller.address, key_id)
+    await check_rate(process.redis, flow, caller.address, key_id, is_visitor=is_of_page(caller.access))
     body = _read_body(request, start)
     check_parameters(start, body=body, query=request.GET, headers=request.headers)
     asked = _asked(request, body, start)

@@ -30,7 +30,7 @@ from predictions.asking import Begun, begin
 from predictions.commands import request_stop
 from predictions.flowise import FrameRenderer
 from predictions.idempotency import REPLAYED, read_once
-from predictions.limits import check_visit, is_of_author, own_key_id
+from predictions.limits import check_visit, is_of_author, known_id, own_key_id
 from predictions.passes import Pass
 from predictions.preferences import NONE, Preference, read_preference, time_of, wants_brief
 from predictions.publicity import public_config
@@ -79,7 +79,8 @@ async def _run(request: HttpRequest, flow: FlowRecord, caller: Caller) -> HttpRe
     once = read_once(request, flow.workspace_id, flow.id, caller.access.id if caller.access else "", *whose)
     is_streaming, key_id = asked.wants_stream and flow.is_streamable, own_key_id(caller.access, flow)
     with contextlib.ExitStack() as leaving:
-        seat = take_seat(caller.address, key_id) if is_streaming and preference.wait_s is None else None
+        has_seat = is_streaming and preference.wait_s is None
+        seat = take_seat(caller.address, known_id(caller.access, flow)) if has_seat else None
         if seat is not None:
             leaving.callback(seat.close)
         begun = await begin(
@@ -194,9 +195,9 @@ async def follow(
     # An earlier part of the run, up to a pause, is read from the beginning: only its own end says where it ended.
     is_earlier = after and position.attempt <= run.attempts_before
     before = 0 if is_earlier else run.attempts_before
-    key_id = own_key_id(caller.access, flow)
-    await check_visit(process.redis, flow, caller.address, key_id)
-    seat = take_seat(caller.address, key_id)
+    known = known_id(caller.access, flow)
+    await check_visit(process.redis, flow, caller.address, known)
+    seat = take_seat(caller.address, known)
     watcher = process.hub.watch(execution_id, is_live=False, after=before, is_new=not after)
     shown = _pass(request, caller)
     frames = Frames(watcher, renderer, after=position, closing=process.closing, seat=seat, shown=shown)
@@ -266,7 +267,7 @@ async def abort(request: HttpRequest, chatflow_id: str, chat_id: str) -> HttpRes
 async def _find_open_flow(request: HttpRequest, chatflow_id: str) -> tuple[FlowRecord, Caller]:
     """The flow, deployed or not, if this caller may ask it when it is; and who that is."""
     flow, caller = await _find_flow(chatflow_id), await read_caller(request)
-    await check_visit(web_process().redis, flow, caller.address, own_key_id(caller.access, flow))
+    await check_visit(web_process().redis, flow, caller.address, known_id(caller.access, flow))
     let_in(flow, caller, chatflow_id)
     return flow, caller
 

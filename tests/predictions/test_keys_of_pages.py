@@ -11,7 +11,7 @@ from tests.model_server import ScriptedModel
 from tests.platform import Platform
 from tests.predictions import drawing
 from tests.predictions.calls import Caller
-from tests.predictions.conftest import Inside, NewFlow
+from tests.predictions.conftest import Inside, Limited, NewFlow
 
 PAGE = "https://shop.example"
 ROTATE = """
@@ -28,9 +28,10 @@ def page_key(holder: Caller, flow_id: str) -> Any:
     return holder.http.post("/apikey", json=body).json()
 
 
-def asked(platform: Platform, key: str, flow_id: str, origin: str) -> httpx.Response:
+def asked(platform: Platform, key: str, flow_id: str, origin: str, address: str = "127.0.0.1") -> httpx.Response:
     url, headers = f"{platform.url}/api/v1/prediction/{flow_id}", {"Authorization": f"Bearer {key}", "Origin": origin}
-    return httpx.post(url, json={"question": "Hi"}, headers=headers, timeout=30)
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=30) as client:
+        return client.post(url, json={"question": "Hi"}, headers=headers)
 
 
 def test_a_browser_reads_the_answer_on_a_listed_page_alone(platform: Platform, holder: Caller, chat: str) -> None:
@@ -42,6 +43,20 @@ def test_a_browser_reads_the_answer_on_a_listed_page_alone(platform: Platform, h
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", PAGE)
     assert elsewhere.status_code == 403
     assert "origins" in elsewhere.json()["message"]
+
+
+def test_one_visitor_does_not_use_up_what_all_of_a_page_have(
+    platform: Platform, holder: Caller, chat: str, limited: Limited
+) -> None:
+    key = page_key(holder, chat)["apiKey"]
+    limited("address", calls_a_minute=1)
+
+    first, again = (asked(platform, key, chat, PAGE) for _ in range(2))
+    of_another = asked(platform, key, chat, PAGE, "127.0.0.2")
+
+    assert [first.status_code, again.status_code, of_another.status_code] == [200, 429, 200]
+    assert again.json()["message"].startswith("1 calls a minute come through without a secret key")
+    assert holder.predict(chat, "Hi").status_code == 200
 
 
 def test_a_public_flow_looks_at_no_key(platform: Platform, holder: Caller, new_flow: NewFlow, chat: str) -> None:

@@ -60,7 +60,7 @@ def test_strangers_are_limited_by_their_address_and_keys_are_not(
     own = [holder.predict(public_chat, "Hi").status_code for _ in range(2)]
 
     assert strangers[0].status_code == 200
-    assert told(strangers[1]) == (429, "1 calls a minute come through without a key")
+    assert told(strangers[1]) == (429, "1 calls a minute come through without a secret key")
     assert own == [200, 200]
 
 

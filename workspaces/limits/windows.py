@@ -34,7 +34,7 @@ def flow_window(limits: LimitsRecord, flow_id: UUID) -> Iterator[Window]:
 def address_window(
     limits: LimitsRecord, workspace_id: UUID, address: str, *, what: str = "address"
 ) -> Iterator[Window]:
-    """That of a caller of whom nothing is known but where they call from; one for each `what` they do."""
+    """That of a caller without a secret key, of whom is known where they call from; one for each `what` they do."""
     if most := limits.address.calls_a_minute:
         name = f"{what}:{workspace_id}:{network_of(address)}"
-        yield Window(name, most, f"{most} calls a minute come through without a key: wait until RateLimit-Reset")
+        yield Window(name, most, f"{most} calls a minute come through without a secret key: wait until RateLimit-Reset")
