@@ -148,6 +148,20 @@ def check_proxy(**_: Any) -> list[CheckMessage]:
 
 
 @register
+def check_public_url(**_: Any) -> list[CheckMessage]:
+    """A link that resets a password is good for whoever reads it on its way."""
+    if not settings.PRODUCTION or settings.PUBLIC_URL.startswith("https://"):
+        return []
+    return [
+        Warning(
+            f"Links in mails, which reset passwords, begin with {settings.PUBLIC_URL}: not with https://.",
+            hint="Set PUBLIC_URL to the address at which people reach this server over HTTPS.",
+            id="forjinn.W002",
+        )
+    ]
+
+
+@register
 def check_rules(**_: Any) -> list[CheckMessage]:
     """A view that names no rule is closed, and nobody meant it to be."""
     return [

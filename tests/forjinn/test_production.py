@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 
-from forjinn.checks import check_hosts, check_numbers, check_secrets
+from forjinn.checks import check_hosts, check_numbers, check_public_url, check_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 SAFE = {
@@ -88,3 +88,22 @@ def test_every_host_name_is_refused_in_production_only(settings: Settings) -> No
     settings.PRODUCTION = True
 
     assert [problem.id for problem in check_hosts()] == ["forjinn.E007"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://flows.example.org", []),
+        ("http://flows.example.org", ["forjinn.W002"]),
+        ("flows.example.org", ["forjinn.W002"]),
+    ],
+)
+def test_links_in_mails_that_others_can_read_are_warned_of_in_production(
+    settings: Settings, url: str, told: list[str]
+) -> None:
+    settings.PUBLIC_URL = url
+    assert check_public_url() == []
+
+    settings.PRODUCTION = True
+
+    assert [problem.id for problem in check_public_url()] == told
