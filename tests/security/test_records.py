@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from tests.platform import ROOT
 from tests.security.records import records, shown, table
 
 HERE = Path(__file__).parent
+ALIKE = 4  # records of one and the same hole
 CONTROLS = {f"C{number}" for number in range(1, 22)}
 
 
@@ -26,6 +28,12 @@ def test_every_record_is_answered_by_controls_that_exist() -> None:
     assert len(found) == 192
     assert [record.ids for record in found if not record.controls or not CONTROLS.issuperset(record.controls)] == []
     assert [record.ids for record in found if not record.ids or not record.here] == []
+
+
+def test_a_record_is_answered_by_what_meets_it_and_not_by_its_control() -> None:
+    told = Counter(record.here for record in records())
+
+    assert [answer for answer, rows in told.items() if rows > ALIKE] == []
 
 
 def test_the_document_shows_the_records() -> None:
