@@ -65,12 +65,8 @@ async def viewers(platform: Measured) -> AsyncIterator[Line]:
     async with contextlib.AsyncExitStack() as stack:
         # Some at a time: to look a run up each takes a turn at the database, and who waits too long for it is refused.
         doors = asyncio.Semaphore(OPENING)
-        opened = [asyncio.Event() for _ in range(VIEWERS)]
-        watching = [
-            asyncio.create_task(_ended_at(platform, ids[n % RUNS_WATCHED], stack, doors, opened[n]))
-            for n in range(VIEWERS)
-        ]
-        await asyncio.gather(*(one.wait() for one in opened))
+        opening = (_opened(platform, ids[n % RUNS_WATCHED], stack, doors) for n in range(VIEWERS))
+        watching = [asyncio.create_task(_ended_at(reader)) for reader in await asyncio.gather(*opening)]
         await asyncio.sleep(SETTLE_S)
         held = platform.memory_mb()["web"] - before
         cpu = platform.cpu_s()["web"]
@@ -159,23 +155,26 @@ def _accepted(platform: Measured, flow: str, chat_id: str) -> str:
     return str(platform.call("POST", f"/api/v1/prediction/{flow}?async=true", body)["executionId"])
 
 
-async def _ended_at(
-    platform: Measured,
-    execution_id: str,
-    stack: contextlib.AsyncExitStack,
-    doors: asyncio.Semaphore,
-    opened: asyncio.Event,
-) -> float:
-    """When this viewer was told of the run's end."""
+async def _opened(
+    platform: Measured, execution_id: str, stack: contextlib.AsyncExitStack, doors: asyncio.Semaphore
+) -> asyncio.StreamReader:
+    """A viewer's stream, behind its head."""
     address = urlsplit(platform.url)
+    head = (
+        f"GET /api/v1/executions/{execution_id}/stream HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n"
+        f"Authorization: Bearer {platform.api_key}\r\n\r\n"
+    )
     async with doors:
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         stack.callback(writer.close)
-        path = f"/api/v1/executions/{execution_id}/stream"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), head
-    opened.set()
+        writer.write(head.encode())
+        answered = await reader.readuntil(b"\r\n\r\n")
+    assert answered.startswith(b"HTTP/1.1 200"), answered
+    return reader
+
+
+async def _ended_at(reader: asyncio.StreamReader) -> float:
+    """When this viewer was told of the run's end."""
     while line := await reader.readline():
         if b'"event":"end"' in line:
             return time.perf_counter()
