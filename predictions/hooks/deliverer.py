@@ -60,10 +60,12 @@ class Deliverer:
 
     async def _begin_due(self) -> bool:
         """Begin a few; whether there may be more."""
-        room = min(AT_ONCE - len(self._sending), FOR_ONE)
+        counts = Counter(self._sending.values())
+        busy = [url for url, count in counts.items() if count >= FOR_ONE]
+        fullest = max((count for count in counts.values() if count < FOR_ONE), default=0)
+        room = min(AT_ONCE - len(self._sending), FOR_ONE - fullest)  # all that is claimed may be for one receiver
         if room <= 0:
             return False
-        busy = [url for url, count in Counter(self._sending.values()).items() if count >= FOR_ONE]
         claimed = await claim_due(self._pool, most=room, busy=busy)
         for delivery in claimed:
             if not delivery.is_over:
