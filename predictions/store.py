@@ -164,7 +164,7 @@ WHERE state = 'RUNNING' AND worker = %b AND id <> ALL(%b) AND started_at < now()
 HISTORY = """
 SELECT role, content FROM predictions_chatmessage
 WHERE chatflow_id = %b AND session_id = %b AND end_user = %b AND error = ''
-    AND execution_id IS DISTINCT FROM %b AND execution_id IS DISTINCT FROM %b
+    AND (execution_id IS NULL OR (execution_id <> %b AND execution_id IS DISTINCT FROM %b))
 ORDER BY id DESC LIMIT %b
 """
 

@@ -74,6 +74,17 @@ def test_a_deleted_conversation_is_gone_and_forgotten(holder: Caller, chat: str,
     assert [m["content"] for m in model.requests[-1].messages if m["role"] != "system"] == ["Two"]
 
 
+def test_what_was_said_is_remembered_when_its_run_is_deleted(holder: Caller, chat: str, model: ScriptedModel) -> None:
+    first = holder.answer(chat, "One", chatId="kept")
+
+    deleted = holder.http.delete("/executions", params={"executionIds": first["executionId"]})
+    holder.answer(chat, "Two", chatId="kept")
+
+    assert deleted.json() == {"success": True, "deletedCount": 1}
+    said = [m["content"] for m in model.requests[-1].messages if m["role"] != "system"]
+    assert said == ["One", first["text"], "Two"]
+
+
 @pytest.fixture
 def approval(new_flow: NewFlow) -> str:
     return new_flow(drawing.approval_flow("Sent"), type="AGENTFLOW")
