@@ -82,15 +82,16 @@ def fill_messages(count: int, workspace_id: str, flow_id: str) -> None:
     from django.db import connection
 
     from predictions.models import ChatMessage
+    from predictions.speakers import VISITOR
 
     missing = count - ChatMessage.objects.filter(chatflow_id=flow_id, session_id="long").count()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO predictions_chatmessage (id, workspace_id, chatflow_id, role, content, chat_id, session_id,"
-            " chat_type, memory_type, lead_email, error, extra)"
+            " end_user, chat_type, memory_type, lead_email, error, extra)"
             " SELECT uuidv7(), %s, %s, CASE WHEN n %% 2 = 0 THEN 'apiMessage' ELSE 'userMessage' END, 'Message ' || n,"
-            " 'long', 'long', 'EXTERNAL', '', '', '', '{}' FROM generate_series(1, %s) n",
-            [workspace_id, flow_id, missing],
+            " 'long', 'long', %s, 'EXTERNAL', '', '', '', '{}' FROM generate_series(1, %s) n",
+            [workspace_id, flow_id, VISITOR, missing],
         )
         cursor.execute("ANALYZE predictions_chatmessage")
 
