@@ -206,9 +206,9 @@ GROUPS: tuple[Group, ...] = (
     streams,
     runs.token_writes,
     runs.long_runs,
-    runs.viewers,
     burst,
     memory,
+    runs.viewers,  # behind it: what 2,000 sockets took is not given back to the system
     crud_of_tenants,
     history,
     engine,
