@@ -28,7 +28,10 @@ from predictions.pool import Connection, DatabaseAway, Pool, borrowed
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-MAX_ATTEMPTS = 6  # at one place: a node that is written down begins the count anew
+# At one place: a node that is written down begins the count anew. After the second death each try waits twice as long
+# as the one before it. So six take half a minute at least, which outlasts most of what kills workers in a row, and
+# runs that were held beside one that kills its workers come apart from it.
+MAX_ATTEMPTS = 6
 COME_BACK_S = 4.0  # within which workers have their locks again once PostgreSQL is back: a beat, and some
 REAPER_LOCK = LOCK_SPACE - 1
 UNKNOWN = UUID(int=0)  # no run's
@@ -52,9 +55,12 @@ SELECT id, stop_requested, attempt - greatest(attempts_before, (
 WHERE state = 'RUNNING' AND (worker = ANY(%b)
    OR NOT EXISTS (SELECT FROM predictions_workerlease lease WHERE lease.id = worker))
 """
+# `dispatches` is what makes LOST wait.
 REQUEUE = """
-UPDATE predictions_execution SET state = 'QUEUED', worker = NULL, dispatches = 1, dispatched_at = now()
-WHERE id = ANY(%b) AND state = 'RUNNING' RETURNING id, workspace_id
+UPDATE predictions_execution run
+SET state = 'QUEUED', worker = NULL, dispatches = greatest(1, held.tries - 1), dispatched_at = now()
+FROM unnest(%b::uuid[], %b::int[]) AS held (id, tries)
+WHERE run.id = held.id AND state = 'RUNNING' RETURNING run.id, workspace_id, held.tries
 """
 FAIL = """
 UPDATE predictions_execution
@@ -63,12 +69,12 @@ SET state = CASE WHEN stop_requested THEN 'CANCELLED' ELSE 'FAILED' END, error =
 WHERE id = ANY(%b) AND state = 'RUNNING'
 RETURNING id, attempt, state, error, error_code, reply_to, question, request, attempts_before
 """
-# Lost by the broker, or taken by a worker that died before it claimed them. The pause doubles with each try, so a
-# backlog is not multiplied. While others wait in its lane, first in, first out, a run is mostly not lost but early:
-# lost are those that were sent well before the one at the lane's front, because they were there earlier and are gone.
-# The margin is for who writes a run down and is slow to send it. Of a front that was sent several times nobody knows
-# when it came into the lane, so nothing is lost then: another one is at the front soon, or no worker takes any.
-# Celery's own queue, which any run may wait in, has a front as well.
+# Lost by the broker, taken by a worker that died before it claimed them, or not sent yet because their workers die. The
+# pause doubles with each try, so a backlog is not multiplied. While others wait in its lane, first in, first out, a run
+# is mostly not lost but early: lost are those that were sent well before the one at the lane's front, because they were
+# there earlier and are gone. The margin is for who writes a run down and is slow to send it. Of a front that was sent
+# several times nobody knows when it came into the lane, so nothing is lost then: another one is at the front soon, or
+# no worker takes any. Celery's own queue, which any run may wait in, has a front as well.
 LOST = """
 WITH front AS MATERIALIZED (
     SELECT lane, run.dispatched_at - interval '10 seconds' AS lost_before
@@ -182,21 +188,25 @@ class Reaper:
             await dispatch(self._redis, due)
 
     async def _take_back(self, connection: Connection) -> tuple[Sequence[QueuedRun], Sequence[EndedRun]]:
-        """What starts again, and what ended with its worker."""
+        """What starts again at once, and what ended with its worker."""
         cursor = await connection.execute(DEAD, [COME_BACK_S, DEAD_AFTER_S, LOCK_SPACE])
         dead = [row[0] for row in await cursor.fetchall()]
         held = await (await connection.execute(HELD, [dead])).fetchall()
-        restart: list[UUID] = []
+        restart: dict[UUID, int] = {}
         fail: list[UUID] = []
         for execution_id, stop_requested, tries in held:
-            (fail if stop_requested or tries >= MAX_ATTEMPTS else restart).append(execution_id)
+            if stop_requested or tries >= MAX_ATTEMPTS:
+                fail.append(execution_id)
+            else:
+                restart[execution_id] = tries
         if dead:
             await connection.execute("DELETE FROM predictions_workerlease WHERE id = ANY(%b)", [dead])
-        requeued = await (await connection.execute(REQUEUE, [restart])).fetchall() if restart else []
+        values = [list(restart), list(restart.values())]
+        requeued = await (await connection.execute(REQUEUE, values)).fetchall() if restart else []
         failed = await (await connection.execute(FAIL, [LOST_WORKER, fail])).fetchall() if fail else []
         ended = [EndedRun(*row) for row in failed]
         await keep_questions(connection, ended)
-        return [QueuedRun(*row) for row in requeued], ended
+        return [QueuedRun(*row) for *row, tries in requeued if tries < 2], ended
 
     async def _end_late(self, connection: Connection) -> Sequence[EndedRun]:
         late = [EndedRun(*row) for row in await (await connection.execute(LATE, [TOO_LATE])).fetchall()]

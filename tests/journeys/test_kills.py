@@ -216,7 +216,7 @@ def slow_model() -> Iterator[ScriptedModel]:
         yield model
 
 
-# Beside other tests a worker would be killed before it is up, and a run that gets nowhere six times is given up.
+# Beside other tests workers would be killed before they are up, with nothing in hand.
 @pytest.mark.alone
 def test_of_fifty_runs_none_is_lost_and_none_is_doubled(slow_model: ScriptedModel) -> None:
     readers = [Reader(f"run-{number}") for number in range(RUNS)]

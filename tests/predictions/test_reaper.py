@@ -1,4 +1,4 @@
-"""What is found lost, and what only waits, while messages pile up or Redis is away."""
+"""What is found lost, and what only waits, while messages pile up, Redis is away or workers die."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from chatflows.models import Chatflow
 from predictions import lanes
 from predictions.lanes import QueuedRun
-from predictions.models import Execution, Wait
+from predictions.models import Execution, NodeRun, Wait
 from predictions.pool import open_pool
 from predictions.reaper import Reaper
 from tests.factories import make_chatflow, make_workspace
@@ -65,6 +65,13 @@ def make_due_timer(flow: Chatflow, run_id: UUID) -> None:
     )
 
 
+@sync_to_async
+def write_down(run_id: UUID, *, attempt: int) -> None:
+    NodeRun.objects.create(
+        execution_id=run_id, attempt=attempt, seq=1, node_id="n", label="N", status="FINISHED", entry={}, duration_ms=1
+    )
+
+
 async def reap_until_timer(flow: Chatflow, redis: Redis) -> None:
     """Until one whole look is over: that a timer goes on is its last act but one."""
     timer = await make_run(flow, state=Execution.State.WAITING, attempt=1)
@@ -83,6 +90,10 @@ async def dispatches_of(run_id: UUID) -> int:
     return (await Execution.objects.aget(pk=run_id)).dispatches
 
 
+async def queued_again(redis: Redis, flow: Chatflow) -> set[UUID]:
+    return {UUID(entry.decode()) for entry in await redis.lrange(f"{OWN_QUEUE}:lane:{flow.workspace_id}", 0, -1)}
+
+
 async def test_a_lost_run_is_sent_again_although_messages_wait(redis: Redis, flow: Chatflow) -> None:
     lost = await make_run(flow, sent_s_ago=60)
     early = await make_run(flow, sent_s_ago=5)
@@ -94,7 +105,7 @@ async def test_a_lost_run_is_sent_again_although_messages_wait(redis: Redis, flo
     assert await dispatches_of(lost) == 2
     assert await dispatches_of(early) == 1
     async with asyncio.timeout(10):
-        while str(lost).encode() not in await redis.lrange(f"{OWN_QUEUE}:lane:{flow.workspace_id}", 0, -1):
+        while lost not in await queued_again(redis, flow):
             await asyncio.sleep(0.01)
 
 
@@ -134,3 +145,44 @@ async def test_timers_go_on_while_redis_is_away(redis: Redis, flow: Chatflow) ->
     await reap_until_timer(flow, Redis.from_url("redis://127.0.0.1:1"))
 
     assert await dispatches_of(queued) == 1
+
+
+async def test_the_run_of_a_dead_worker_is_sent_again_at_once_and_later_ever_more_rarely(
+    redis: Redis, flow: Chatflow
+) -> None:
+    held = [await make_run(flow, state=Execution.State.RUNNING, attempt=n, worker=0) for n in range(1, 6)]
+
+    await reap_until_timer(flow, redis)
+
+    states = [await Execution.objects.aget(pk=run_id) for run_id in held]
+    assert {run.state for run in states} == {Execution.State.QUEUED}
+    # The pause is 2 seconds to this power; the first one is sent without.
+    assert [run.dispatches for run in states] == [1, 1, 2, 3, 4]
+    async with asyncio.timeout(10):
+        while held[0] not in await queued_again(redis, flow):
+            await asyncio.sleep(0.01)
+    assert not await queued_again(redis, flow) & set(held[1:])
+
+
+async def test_a_run_whose_worker_died_again_is_sent_when_its_pause_is_over(redis: Redis, flow: Chatflow) -> None:
+    due = await make_run(flow, attempt=4, dispatches=3, sent_s_ago=8.1)
+    early = await make_run(flow, attempt=4, dispatches=3, sent_s_ago=4)
+
+    await reap_until_timer(flow, redis)
+
+    assert [await dispatches_of(due), await dispatches_of(early)] == [4, 3]
+
+
+async def test_the_sixth_worker_lost_at_one_place_ends_the_run_and_at_another_one_does_not(
+    redis: Redis, flow: Chatflow
+) -> None:
+    stuck = await make_run(flow, state=Execution.State.RUNNING, attempt=6, worker=0)
+    slow = await make_run(flow, state=Execution.State.RUNNING, attempt=6, worker=0)
+    await write_down(slow, attempt=5)
+
+    await reap_until_timer(flow, redis)
+
+    ended, going_on = await Execution.objects.aget(pk=stuck), await Execution.objects.aget(pk=slow)
+    assert (ended.state, ended.error_code) == (Execution.State.FAILED, "worker_lost")
+    assert ended.error == "The worker that ran this prediction stopped before it was done"
+    assert (going_on.state, going_on.dispatches) == (Execution.State.QUEUED, 1)
