@@ -20,7 +20,7 @@ QUEUED = 10_000
 CALLERS = 16
 SLOW = "d5000"  # a run of the noisy workspace holds its place for five seconds
 QUICK = "d50"
-SECONDS = 8.0
+SECONDS = 20.0  # four turns of the noisy workspace's places
 
 
 async def fair(platform: Measured) -> AsyncIterator[Line]:
